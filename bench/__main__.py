@@ -1,0 +1,67 @@
+"""``python -m bench``: run experiments, print the table, keep the figures.
+
+Exits with 1 when something that is asked for was missed or could not be measured.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Final
+
+from bench.contestants import ALVEARY, alveary_box, find_peers
+from bench.experiments import EXPERIMENTS, FULL, QUICK, Bench
+from bench.lines import LINES
+from bench.processes import BenchProblem
+from bench.report import as_json, page, table, verdicts
+
+_HERE: Final = Path(__file__).parent
+_RESULTS: Final = _HERE / "results" / "latest.json"
+_PAGE: Final = _HERE.parent / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    """Do what the command line asks for; the exit code."""
+    options = _options()
+    bench = Bench({ALVEARY: alveary_box, **find_peers()}, QUICK if options.quick else FULL, options.data)
+    problems = [problem for name in options.experiments if (problem := _run(bench, name))]
+    found = bench.notes
+    print(table(found))
+    _RESULTS.write_text(as_json(found) + "\n")
+    if options.write_docs and not problems:
+        _PAGE.write_text(page(found, ", ".join(f"`{name}`" for name in EXPERIMENTS)))
+    missed = any(each.missed for name, figures in found.items() for each in verdicts(LINES[name], figures))
+    return 1 if missed or problems else 0
+
+
+def _run(bench: Bench, name: str) -> BenchProblem | None:
+    """One experiment, or why it came to nothing."""
+    print(f"{name}: {EXPERIMENTS[name].__doc__}", file=sys.stderr)
+    try:
+        EXPERIMENTS[name](bench)
+    except BenchProblem as problem:
+        print(f"{name} was not measured. {problem}", file=sys.stderr)
+        return problem
+    return None
+
+
+def _options() -> Namespace:
+    parser = ArgumentParser(prog="python -m bench", description="Measure Alveary beside nginx and wsgidav.")
+    parser.add_argument("experiments", nargs="*", metavar="experiment", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--quick", action="store_true", help="one short round of less, to see that it runs")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument(
+        "--data", type=Path, default=Path("/var/tmp"), help="where the servers keep their files (/var/tmp)"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.experiments) - set(EXPERIMENTS):
+        parser.error(f"there is no experiment {unknown.pop()}")
+    if options.write_docs and (options.quick or options.experiments):
+        parser.error("the page shows a whole run")
+    options.experiments = options.experiments or list(EXPERIMENTS)
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

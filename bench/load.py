@@ -1,0 +1,42 @@
+"""Load by many connections at once: wrk, which is faster than everything it measures.
+
+What does not belong here: what the load is for.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from bench.processes import BenchProblem
+from bench.sites import Site
+
+CONNECTIONS: Final = 16
+_SCRIPT: Final = Path(__file__).with_name("load.lua")
+_MARK: Final = "figures "
+
+
+def requests_per_s(site: Site, method: str, path: str, seconds: int, *, names: int = 1, body_bytes: int = 0) -> float:
+    """The rate of answers to *method* on *path*; with several *names* its ``%d`` is a number below that.
+
+    Raises:
+        BenchProblem: wrk is not installed, or an answer was not a 2xx or 3xx.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise BenchProblem("The load comes from wrk, which is not installed (Debian: apt install wrk).")
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT)]
+    order = [method, path, str(names), str(body_bytes), *site.headers.values()]
+    command = [wrk, *options, site.url, "--", *order]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    line = next((line for line in run.stdout.splitlines() if line.startswith(_MARK)), None)
+    if line is None:
+        raise BenchProblem(f"wrk failed on {site.name}: {run.stderr or run.stdout}")
+    figures = json.loads(line.removeprefix(_MARK))
+    if figures["refused"] or figures["broken"] or not figures["requests"]:
+        raise BenchProblem(f"{site.name}: {method} {path} was not answered as it should be: {figures}.")
+    rate: float = figures["requests"] / figures["duration_us"] * 1e6
+    return rate

@@ -1,0 +1,114 @@
+"""The pages that are made from the code: ``make docs`` writes them, a test holds them up to date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from alveary import config, errors
+
+UNITS = {"bytes": "bytes", "chars": "characters", "ms": "ms", "s": "s", "percent": "%"}
+"""How a name ends, and the unit that this says."""
+
+OWN_CODES = {
+    "PR413-CM-0001",
+    "PR423-DV-0001",
+    "PR424-DV-0001",
+    "PR431-CM-0001",
+    "PR502-DV-0001",
+    "PR507-DV-0001",
+    "PR507-SV-0001",
+}
+"""The codes that Personium's catalogue lacks."""
+
+CONFIG_INTRO = """\
+# Configuration
+
+Made from `src/alveary/config.py` by `make docs`.
+
+Each option has one value, from the strongest source that names it: the command line, the environment
+variable, the TOML file, the default. The file is the one given by `--config` or `ALVEARY_CONFIG`, else
+`alveary.toml` in the data folder if it is there. Options with a dot stand in a section: `limits.depth` is
+`depth` under `[limits]`. In an environment variable a list is separated by blanks or commas, and an empty
+variable counts as not set. An unknown key or `ALVEARY_` variable is an error. Relative paths count from the
+working directory.
+
+The Personium keys lack their common prefix `io.personium.core.`. Keys of Personium that are not here have
+nothing to set: there is one process without lock server, search engine, message broker or shared file
+system, and the secrets that encrypt local tokens are made in the data folder on first start.
+"""
+
+ERRORS_INTRO = """\
+# Error codes
+
+Made from `src/alveary/errors.py` by `make docs`.
+
+An error body is `{"code": "...", "message": {"lang": "en", "value": "..."}}`; the token endpoints answer
+`{"error": "...", "error_description": "[code] - text"}`. The three digits of a code are the HTTP status.
+Codes marked with * are Alveary's own, in the form of Personium's catalogue.
+"""
+
+
+def config_page() -> str:
+    """``docs/config.md``: a table per section."""
+    return CONFIG_INTRO + "".join(_config_lines())
+
+
+def _config_lines() -> Iterator[str]:
+    section = None
+    for option in config.options():
+        here, _, _ = option.key.rpartition(".")
+        if here != section:
+            section = here
+            yield f"\n## {f'[{here}]' if here else 'Top level'}\n\n"
+            yield "| option, variable | default | effect | Personium key |\n|---|---|---|---|\n"
+        keys = (option.meta.extra or {})["personium"].split()
+        effect = f"{option.meta.description}{_bounds(option)}"
+        cells = (
+            f"`{option.key}`<br>`{option.variable}`",
+            _default(option),
+            effect,
+            ", ".join(f"`{key}`" for key in keys),
+        )
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _default(option: config.Option) -> str:
+    value = option.default
+    unit = UNITS.get(option.key.rpartition("_")[2], "") if isinstance(value, int | float) else ""
+    match value:
+        case bool():
+            return f"`{str(value).lower()}`"
+        case None | "" | ():
+            return "unset"
+        case tuple():
+            return f"`{' '.join(map(str, value))}`"
+        case re.Pattern():
+            return f"`` {value.pattern} ``"
+        case _:
+            return f"`{value}`{' ' if unit else ''}{unit}"
+
+
+def _bounds(option: config.Option) -> str:
+    low, high = option.meta.ge, option.meta.le
+    if high is not None:
+        return f" From {low} to {high}."
+    return f" At least {low}." if low else ""
+
+
+def errors_page() -> str:
+    """``docs/errors.md``: one table, in the order of the codes."""
+    lines = [ERRORS_INTRO, "\n| code | name | text | log level |\n|---|---|---|---|\n"]
+    for name, kind in sorted(errors.catalogue().items(), key=lambda row: row[1].code):
+        own = "*" if kind.code in OWN_CODES else ""
+        text = kind.text.replace("|", "\\|").replace("{", "*").replace("}", "*")
+        lines.append(f"| {kind.code}{own} | `{name}` | {text} | {kind.level} |\n")
+    return "".join(lines)
+
+
+PAGES: dict[str, Callable[[], str]] = {"config.md": config_page, "errors.md": errors_page}
+
+if __name__ == "__main__":
+    for page, make in PAGES.items():
+        Path(__file__).with_name(page).write_text(make(), encoding="utf-8")

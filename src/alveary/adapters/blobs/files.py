@@ -1,0 +1,343 @@
+"""Blobs as files, named by id, beside the database whose rows name them.
+
+A file is written under ``tmp``, flushed, renamed to its place and its folder flushed, all before the row: a crash
+leaves litter under ``tmp`` or an orphan, never a name without bytes. What does not belong here: rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO, FileIO
+from pathlib import Path
+from typing import IO, Final
+
+from alveary.errors import BODY_TOO_LARGE, DISK_FULL, Refusal
+from alveary.model.tree import Content
+
+READ_BYTES: Final = 512 * 1024
+WRITE_BYTES: Final = 1024 * 1024
+_CHECK_SPACE_BYTES: Final = 64 * 1024 * 1024
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+@dataclass(frozen=True, slots=True)
+class BlobLimits:
+    """Up to how many bytes stay in the row, and what share of the disk stays free (percent)."""
+
+    inline_bytes: int = 16 * 1024
+    disk_reserve_percent: int = 5
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    """Within the block, a disk that takes no more is refused in the catalogue's words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise Refusal(DISK_FULL) from error
+        raise
+
+
+class FileBlobs:
+    """The blobs under one folder."""
+
+    def __init__(self, folder: Path, *, limits: BlobLimits, new_id: Callable[[], str], threads: Executor) -> None:
+        """Use *folder*, which exists; what an earlier process left half-written there is removed."""
+        self._folder = folder / "blobs"
+        self._tmp = folder / "tmp"
+        self._limits = limits
+        self._new_id = new_id
+        self._threads = threads
+        shutil.rmtree(self._tmp, ignore_errors=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._tmp.mkdir(mode=0o700, exist_ok=True)
+
+    # Writing
+
+    def stage(self, body: AsyncIterator[bytes], *, max_bytes: int) -> AbstractAsyncContextManager[_Staged]:
+        """The whole of *body*, at most *max_bytes* (0: any number).
+
+        Raises:
+            Refusal: BODY_TOO_LARGE, DISK_FULL.
+        """
+        return self._stage(body, max_bytes)
+
+    @asynccontextmanager
+    async def _stage(self, body: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[_Staged]:
+        self._require_space()
+        pieces: list[bytes] = []
+        pending = total = 0
+        draft: FileDraft | None = None
+        loop = asyncio.get_running_loop()
+        try:
+            async for piece in body:
+                total += len(piece)
+                if max_bytes and total > max_bytes:
+                    raise Refusal(BODY_TOO_LARGE, limit=max_bytes)
+                pieces.append(piece)
+                pending += len(piece)
+                if pending >= WRITE_BYTES or (draft is None and total > self._limits.inline_bytes):
+                    draft = draft or self._draft()
+                    await loop.run_in_executor(self._threads, draft.write_all, pieces)
+                    pieces, pending = [], 0
+            if draft is not None and pieces:
+                await loop.run_in_executor(self._threads, draft.write_all, pieces)
+            staged = _Staged(total, b"".join(pieces) if draft is None else None, draft, self._threads)
+            yield staged
+        except BaseException:
+            if draft is not None:
+                draft.discard()
+            raise
+        if draft is not None and not draft.kept:
+            draft.discard()
+
+    @contextmanager
+    def compose(self) -> Iterator[FileDraft]:
+        """A new file for synchronous code, dropped at the end of the block unless kept.
+
+        Raises:
+            Refusal: DISK_FULL from its methods.
+        """
+        self._require_space()
+        draft = self._draft()
+        try:
+            yield draft
+        except BaseException:
+            draft.discard()
+            raise
+        if not draft.kept:
+            draft.discard()
+
+    def _draft(self) -> FileDraft:
+        return FileDraft(self._tmp / self._new_id(), self._place, self._require_space, self._limits.inline_bytes)
+
+    def _place(self, blob: str) -> Path:
+        return self._folder / blob[:2] / blob
+
+    def _require_space(self) -> None:
+        disk = os.statvfs(self._tmp)
+        if disk.f_bavail * 100 < disk.f_blocks * self._limits.disk_reserve_percent:
+            raise Refusal(DISK_FULL)
+
+    # Reading
+
+    def read(self, content: Content, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from *start* up to *end* (default: all), in pieces; opened before the first is asked for."""
+        stop = content.size_bytes if end is None else end
+        if content.blob is None:
+            return _once((content.inline or b"")[start:stop])
+        return _Reading(self._place(content.blob), start, stop, self._threads)
+
+    @contextmanager
+    def open(self, content: Content) -> Iterator[IO[bytes]]:
+        """The bytes of *content* for synchronous code."""
+        if content.blob is None:
+            yield BytesIO(content.inline or b"")
+            return
+        with self._place(content.blob).open("rb", buffering=256 * 1024) as file:
+            yield file
+
+    @contextmanager
+    def scratch(self) -> Iterator[IO[bytes]]:
+        """A temporary file for synchronous code."""
+        path = self._tmp / self._new_id()
+        with _os_errors(), path.open("w+b", buffering=256 * 1024) as file:
+            path.unlink()
+            yield file
+
+    # Cleaning
+
+    def delete(self, blobs: Iterable[str]) -> None:
+        """Delete those blobs; ones that are not there are none to delete."""
+        for blob in blobs:
+            with suppress(FileNotFoundError):
+                self._place(blob).unlink()
+
+    def sweep(self, older_than_s: float, named: Callable[[str], bool]) -> list[str]:
+        """Delete the blobs written before *older_than_s* (seconds since 1970) that no row names; their ids."""
+        orphans = [
+            path.name
+            for path in self._folder.glob("*/*")
+            if path.stat().st_mtime < older_than_s and not named(path.name)
+        ]
+        self.delete(orphans)
+        return orphans
+
+    def path(self, blob: str) -> Path:
+        """Where the bytes of *blob* are."""
+        return self._place(blob)
+
+
+class FileDraft:
+    """A file being written; its digest is taken on the way. It has no file of its own while it fits a row."""
+
+    def __init__(
+        self, path: Path, place: Callable[[str], Path], require_space: Callable[[], None], inline_bytes: int
+    ) -> None:
+        """Write to *path*; *place* says where a blob of that name belongs once it is kept."""
+        self._path = path
+        self._place = place
+        self._require_space = require_space
+        self._inline_bytes = inline_bytes
+        self._small: list[bytes] = []
+        self._file: FileIO | None = None
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+        self._unchecked_bytes = 0
+        self._kept: Path | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the bytes are durable in their place."""
+        return self._kept is not None
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes were written."""
+        return self._size_bytes
+
+    def write(self, data: bytes) -> int:
+        """Append *data*.
+
+        Raises:
+            Refusal: DISK_FULL.
+        """
+        self._digest.update(data)
+        self._size_bytes += len(data)
+        if self._file is None:
+            self._small.append(data)
+            if self._size_bytes > self._inline_bytes:
+                with _os_errors():
+                    self._file = self._path.open("xb", buffering=0)
+                self._append(self._file, b"".join(self._small))
+                self._small = []
+        else:
+            self._append(self._file, data)
+        return len(data)
+
+    def _append(self, file: FileIO, data: bytes) -> None:
+        with _os_errors():
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+        self._unchecked_bytes += len(data)
+        if self._unchecked_bytes >= _CHECK_SPACE_BYTES:
+            self._unchecked_bytes = 0
+            self._require_space()
+
+    def write_all(self, pieces: list[bytes]) -> None:
+        """Append *pieces*.
+
+        Raises:
+            Refusal: DISK_FULL.
+        """
+        self.write(b"".join(pieces) if len(pieces) > 1 else pieces[0])
+
+    def keep(self) -> Content:
+        """Make what was written durable: small ones to go into the row, others in their place.
+
+        Raises:
+            Refusal: DISK_FULL.
+        """
+        if self._file is None:
+            return Content(self._size_bytes, self._digest.digest(), inline=b"".join(self._small))
+        with _os_errors():
+            os.fdatasync(self._file.fileno())
+            self._file.close()
+            place = self._place(self._path.name)
+            if not place.parent.exists():
+                place.parent.mkdir(mode=0o700, exist_ok=True)
+                _sync_folder(place.parent.parent)
+            self._path.rename(place)
+            self._kept = place
+            _sync_folder(place.parent)
+        return Content(self._size_bytes, self._digest.digest(), blob=place.name)
+
+    def discard(self) -> None:
+        """Drop the bytes, kept or not."""
+        if self._file is not None:
+            self._file.close()
+            with suppress(FileNotFoundError):
+                (self._kept or self._path).unlink()
+
+
+class _Staged:
+    """A body that has arrived whole."""
+
+    def __init__(self, size_bytes: int, inline: bytes | None, draft: FileDraft | None, threads: Executor) -> None:
+        self.size_bytes = size_bytes
+        self._inline = inline
+        self._draft = draft
+        self._threads = threads
+
+    async def keep(self) -> Content:
+        """Make the bytes durable.
+
+        Raises:
+            Refusal: DISK_FULL.
+        """
+        if self._draft is None:
+            inline = self._inline or b""
+            return Content(self.size_bytes, hashlib.sha256(inline).digest(), inline=inline)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._draft.keep)
+
+
+class _Reading:
+    """Pieces of a file that is open from the start, the next one read while the last is being sent."""
+
+    def __init__(self, path: Path, start: int, end: int, threads: Executor) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._at = start
+        self._end = end
+        self._threads = threads
+        self._job: asyncio.Future[bytes] | None = None
+
+    def __aiter__(self) -> _Reading:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._at >= self._end:
+            await self.aclose()
+            raise StopAsyncIteration
+        job = self._job or self._read_on()
+        piece = await asyncio.shield(job)
+        if not piece:
+            raise EOFError("a blob is shorter than its row says")
+        self._at += len(piece)
+        self._job = self._read_on() if self._at < self._end else None
+        return piece
+
+    def _read_on(self) -> asyncio.Future[bytes]:
+        size_bytes = min(READ_BYTES, self._end - self._at)
+        return asyncio.get_running_loop().run_in_executor(
+            self._threads, os.pread, self._file.fileno(), size_bytes, self._at
+        )
+
+    async def aclose(self) -> None:
+        """Close the file, once nobody reads from it."""
+        job, self._job = self._job, None
+        if job is not None:
+            await asyncio.wait([job])
+        self._file.close()
+
+
+async def _once(piece: bytes) -> AsyncIterator[bytes]:
+    if piece:
+        yield piece
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

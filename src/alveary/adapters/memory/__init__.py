@@ -1,0 +1,1 @@
+"""Adapters whose state is the process: it is gone with it, and may be."""

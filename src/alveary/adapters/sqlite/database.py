@@ -1,0 +1,376 @@
+"""One SQLite file: its connections, and group commit.
+
+Writes queue up and a writer thread takes all that came while the last commit was flushed into one transaction, each
+write in its own savepoint; nobody is answered before the commit is on disk. Small reads run on the event loop's
+thread, where a point read is cheaper than a thread switch; long ones on connections of their own. What does not
+belong here: tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import apsw
+
+from alveary.errors import CELL_LOCKED, DISK_FULL, Refusal
+
+T = TypeVar("T")
+Tx = TypeVar("Tx", bound="Transaction")
+C = TypeVar("C", bound=apsw.Connection)
+
+GROUP_SIZE: Final = 256
+STREAM_BATCH: Final = 500
+_STATEMENTS: Final = 128
+"""How many prepared statements a connection keeps."""
+
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA cache_size=-1024",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA trusted_schema=OFF",
+)
+_NO_SPACE: Final = frozenset(
+    {
+        apsw.SQLITE_IOERR_WRITE,
+        apsw.SQLITE_IOERR_FSYNC,
+        apsw.SQLITE_IOERR_DIR_FSYNC,
+        apsw.SQLITE_IOERR_TRUNCATE,
+        apsw.SQLITE_IOERR_SHMOPEN,
+        apsw.SQLITE_IOERR_SHMSIZE,
+    }
+)
+
+
+class Transaction(Protocol):
+    """What a writing transaction's object lets the writer do between bodies."""
+
+    now_ms: int
+
+    def freed_a_path(self) -> bool:
+        """Whether the last body removed something that may be made again under its old name."""
+
+    def rolled_back(self) -> None:
+        """What the transaction remembered beside the database no longer holds."""
+
+    def committed(self) -> list[str]:
+        """Publish what readers must notice; the ids of the blobs that no row names any more."""
+
+
+def drive(coroutine: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    """Run *coroutine* to its end at once. One that waits for anything but its transaction is a bug."""
+    steps = coroutine.__await__()
+    try:
+        next(steps)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    steps.close()
+    raise RuntimeError("a transaction's body may await nothing but its transaction")
+
+
+class Seat(Enum):
+    """Which of a file's connections: of the writer, of small reads on the event loop's thread, of long ones."""
+
+    WRITER = auto()
+    NEAR = auto()
+    FAR = auto()
+
+
+class NearConnection(apsw.Connection):
+    """A connection whose read transaction begins with its first statement: what is remembered costs none."""
+
+    _reading = False
+
+    def execute(  # type: ignore[override]  # what the unit uses of it
+        self, statement: str, bindings: Any = None
+    ) -> apsw.Cursor:
+        """Run *statement* within the read transaction."""
+        if not self._reading:
+            self._reading = True
+            super().execute("BEGIN")
+        return super().execute(statement, bindings)
+
+    def end(self) -> None:
+        """End the read transaction, if one was begun."""
+        if self._reading:
+            self._reading = False
+            super().execute("COMMIT")
+
+
+def connect(path: Path) -> apsw.Connection:
+    """A connection to the database file at *path*, set up as every connection of the unit is."""
+    return _prepared(apsw.Connection(str(path), statementcachesize=_STATEMENTS))
+
+
+def _prepared(connection: C) -> C:
+    connection.set_busy_timeout(10_000)
+    for pragma in _PRAGMAS:
+        apsw.Connection.execute(connection, pragma)
+    return connection
+
+
+@contextmanager
+def vendor_errors() -> Iterator[None]:
+    """Within the block, SQLite's words for a disk that takes no more become the catalogue's.
+
+    Raises:
+        Refusal: DISK_FULL.
+    """
+    try:
+        yield
+    except (apsw.FullError, apsw.ReadOnlyError) as error:
+        raise Refusal(DISK_FULL) from error
+    except apsw.IOError as error:
+        if getattr(error, "extendedresult", None) in _NO_SPACE:
+            raise Refusal(DISK_FULL) from error
+        raise
+
+
+class Database(Generic[Tx]):
+    """One file, many readers, one writer."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        transaction: Callable[[apsw.Connection, Seat], Tx],
+        clock: Callable[[], int],
+        threads: Executor,
+        long_threads: Executor,
+        on_garbage: Callable[[list[str]], None],
+    ) -> None:
+        """Open *path*; *transaction* makes what bodies get, *on_garbage* hears of dropped blobs."""
+        self.path = path
+        self._transaction = transaction
+        self._clock = clock
+        self._threads = threads
+        self._long_threads = long_threads
+        self._on_garbage = on_garbage
+        self._connection = connect(path)
+        self._tx = transaction(self._connection, Seat.WRITER)
+        self._near = _prepared(NearConnection(str(path), statementcachesize=_STATEMENTS))
+        self._near_tx = transaction(self._near, Seat.NEAR)
+        self._idle: list[tuple[apsw.Connection, Tx]] = []
+        self._queue: deque[tuple[Callable[[Tx], Awaitable[Any]], asyncio.Future[Any]]] = deque()
+        self._guard = threading.Lock()
+        self._draining = False
+        self._latest_ms = 0
+        self.refusing: str | None = None
+        self.holds = 0
+        self.on_idle: Callable[[], None] | None = None
+
+    # Reading
+
+    async def read(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """What *body* answers, on this thread, at once."""
+        try:
+            return drive(body(self._near_tx))
+        finally:
+            self._near.end()
+
+    async def scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """What *body* answers, on a thread and connection of its own."""
+        with self.held():
+            return await self._beside(self._scan, body)
+
+    def _scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        with self._far() as tx:
+            return drive(body(tx))
+
+    async def stream(self, rows: Callable[[Tx], AsyncIterator[T]]) -> AsyncIterator[list[T]]:
+        """What *rows* yields, in batches, each fetched beside other requests."""
+        with self.held(), self._far() as tx:
+            source = rows(tx)
+            while batch := await self._beside(_take, source, STREAM_BATCH):
+                yield batch
+
+    async def _beside(self, work: Callable[..., T], *args: Any) -> T:
+        """What *work* answers on another thread; a caller that is cancelled leaves only after the thread has."""
+        job = asyncio.get_running_loop().run_in_executor(self._long_threads, work, *args)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            await asyncio.wait([job])
+            raise
+
+    @contextmanager
+    def _far(self) -> Iterator[Tx]:
+        with self._guard:
+            pair = self._idle.pop() if self._idle else None
+        if pair is None:
+            connection = connect(self.path)
+            pair = connection, self._transaction(connection, Seat.FAR)
+        pair[0].execute("BEGIN")
+        try:
+            yield pair[1]
+        finally:
+            pair[0].execute("ROLLBACK")
+            with self._guard:
+                self._idle.append(pair)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within the block, no blob is deleted and the file stays open."""
+        self.holds += 1
+        try:
+            yield
+        finally:
+            self.holds -= 1
+            if not self.holds and self.on_idle is not None:
+                self.on_idle()
+
+    # Writing
+
+    async def write(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """What *body* answers, once its change is on disk.
+
+        Raises:
+            Refusal: CELL_LOCKED, DISK_FULL, or what *body* raises.
+        """
+        if self.refusing is not None:
+            raise Refusal(CELL_LOCKED, reason=self.refusing)
+        return await self._enqueue(body)
+
+    def _enqueue(self, body: Callable[[Tx], Awaitable[T]]) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        with self._guard:
+            self._queue.append((body, future))
+            if self._draining:
+                return future
+            self._draining = True
+        self._threads.submit(self._drain, loop)
+        return future
+
+    async def settle(self) -> None:
+        """Return when every write that was accepted before has ended."""
+
+        async def nothing(_: Tx) -> None: ...
+
+        await self._enqueue(nothing)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a write is queued or a long read under way."""
+        return self._draining or self.holds > 0
+
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            with self._guard:
+                group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_SIZE))]
+                if not group:
+                    self._draining = False
+                    return
+            outcomes, garbage = self._commit([body for body, _ in group])
+            settled = [(future, outcome) for (_, future), outcome in zip(group, outcomes, strict=True)]
+            with suppress(RuntimeError):  # the loop has ended: nobody waits for an answer any more
+                loop.call_soon_threadsafe(self._settle, settled, garbage)
+
+    def _settle(self, settled: list[tuple[asyncio.Future[Any], _Outcome]], garbage: list[str]) -> None:
+        for future, outcome in settled:
+            if future.done():
+                continue
+            if outcome.error is not None:
+                future.set_exception(outcome.error)
+            else:
+                future.set_result(outcome.value)
+        if garbage:
+            self._on_garbage(garbage)
+
+    def _commit(self, bodies: list[Callable[[Tx], Awaitable[Any]]]) -> tuple[list[_Outcome], list[str]]:
+        connection = self._connection
+        outcomes: list[_Outcome] = []
+        try:
+            with vendor_errors():
+                connection.execute("BEGIN IMMEDIATE")
+                outcomes = [self._apply(body) for body in bodies]
+                connection.execute("COMMIT")
+        except Exception as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._tx.rolled_back()
+            return [_Outcome(error=error) for _ in bodies], []
+        return outcomes, self._tx.committed()
+
+    def _apply(self, body: Callable[[Tx], Awaitable[Any]]) -> _Outcome:
+        connection, tx = self._connection, self._tx
+        self._latest_ms = tx.now_ms = max(self._clock(), self._latest_ms)
+        connection.execute("SAVEPOINT body")
+        try:
+            with vendor_errors():
+                value = drive(body(tx))
+        except Exception as error:
+            if not connection.in_transaction:
+                raise  # SQLite has rolled the whole group back
+            connection.execute("ROLLBACK TO body")
+            connection.execute("RELEASE body")
+            tx.rolled_back()
+            return _Outcome(error=error)
+        connection.execute("RELEASE body")
+        # What is made again under an old name is later by its time: it never repeats an ETag.
+        self._latest_ms += tx.freed_a_path()
+        return _Outcome(value=value)
+
+    def apply_now(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """What *body* answers, on this thread, as a transaction of its own; for a file that nobody else uses.
+
+        Raises:
+            Refusal: DISK_FULL, or what *body* raises.
+        """
+        (outcome,), _ = self._commit([body])
+        if outcome.error is not None:
+            raise outcome.error
+        value: T = outcome.value
+        return value
+
+    def read_now(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """What *body* answers, on this thread, before any event loop runs."""
+        return drive(self.read(body))
+
+    @property
+    def writer(self) -> apsw.Connection:
+        """The writer's connection, for one who has the file alone."""
+        return self._connection
+
+    def relax(self) -> None:
+        """Let commits be fast and not durable: this file is being built aside and is dropped if anything fails."""
+        self._connection.execute("PRAGMA synchronous=OFF")
+
+    def advance(self, latest_ms: int) -> None:
+        """Let no later transaction's time be before *latest_ms*."""
+        self._latest_ms = max(self._latest_ms, latest_ms)
+
+    def close(self) -> None:
+        """Close every connection. The file is whole without its log afterwards."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for connection in (*(pair[0] for pair in self._idle), self._near, self._connection):
+            connection.close()
+        self._idle.clear()
+
+
+class _Outcome:
+    """How one write ended."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, *, value: Any = None, error: Exception | None = None) -> None:
+        self.value = value
+        self.error = error
+
+
+def _take(source: AsyncIterator[T], count: int) -> list[T]:
+    batch: list[T] = []
+    with suppress(StopAsyncIteration):
+        while len(batch) < count:
+            batch.append(drive(source.__anext__()))
+    return batch

@@ -1,0 +1,295 @@
+"""Entities and their links in SQLite: one table for all kinds, documents as JSONB.
+
+What does not belong here: the rules of any entity set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
+
+import apsw
+import orjson
+
+from alveary.adapters.sqlite.marks import Marks
+from alveary.errors import ENTITY_EXISTS, Refusal
+from alveary.model.entities import Entity, EntityKind, JsonValue, Link
+
+_COLUMNS: Final = "id, kind, scope, key, version, published_ms, updated_ms, json(document), hidden, refs, box, node"
+_INSERT: Final = (
+    "INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)"
+    " VALUES (?,?,?,?,?,?,?,jsonb(?),?,?,?,?)"
+)
+_CONTROL: Final = frozenset({EntityKind.ACCOUNT, EntityKind.ROLE, EntityKind.BOX})
+"""The kinds whose change may change who may do what."""
+
+
+class SqliteEntities:
+    """The entities of a cell."""
+
+    def __init__(self, connection: apsw.Connection, marks: Marks, touch_tree: Callable[[], None]) -> None:
+        """*touch_tree* is called when a box changes: paths begin with its name."""
+        self._connection = connection
+        self._marks = marks
+        self._touch_tree = touch_tree
+
+    async def find(self, kind: EntityKind, scope: str, key: str) -> Entity | None:
+        """The entity of that key."""
+        return self._one("kind = ? AND scope = ? AND key = ?", kind.value, scope, key)
+
+    async def get(self, entity_id: str) -> Entity | None:
+        """The entity of that id."""
+        return self._one("id = ?", entity_id)
+
+    async def page(self, kind: EntityKind, *, skip: int, top: int) -> list[Entity]:
+        """At most *top* entities of a kind in the order of their making, after the first *skip*."""
+        query = f"SELECT {_COLUMNS} FROM entity WHERE kind = ? ORDER BY published_ms, id LIMIT ? OFFSET ?"  # nosec B608
+        return [_entity(*row) for row in self._connection.execute(query, (kind.value, top, skip))]
+
+    async def count(self, kind: EntityKind) -> int:
+        """How many entities of a kind there are."""
+        return int(self._connection.execute("SELECT count(*) FROM entity WHERE kind = ?", (kind.value,)).get)
+
+    async def each(self, kind: EntityKind) -> AsyncIterator[Entity]:
+        """All entities of a kind, in bounded memory."""
+        query = f"SELECT {_COLUMNS} FROM entity WHERE kind = ? ORDER BY scope, key"  # nosec B608
+        for row in self._connection.execute(query, (kind.value,)):
+            yield _entity(*row)
+
+    async def scoped(self, scope: str, kinds: Sequence[EntityKind]) -> bool:
+        """Whether there are entities of *kinds* in *scope*."""
+        query = "SELECT 1 FROM entity WHERE kind = ? AND scope = ? LIMIT 1"
+        return any(self._connection.execute(query, (kind.value, scope)).get is not None for kind in kinds)
+
+    async def referring(self, target: str, kinds: Sequence[EntityKind] = ()) -> list[str]:
+        """The ids of the entities (of *kinds*, or any) with an N:1 link to the entity of id *target*."""
+        rows = self._connection.execute(
+            "SELECT entity.id, entity.kind FROM ref JOIN entity ON entity.id = ref.source WHERE ref.target = ?",
+            (target,),
+        )
+        return [entity_id for entity_id, kind in rows if not kinds or kind in kinds]
+
+    async def save(self, entity: Entity) -> None:
+        """Make or replace the entity of that id with its N:1 links.
+
+        Raises:
+            Refusal: ENTITY_EXISTS when another entity has its key.
+        """
+        self._touch(entity.kind)
+        execute = self._connection.execute
+        try:
+            execute(
+                f"{_INSERT} ON CONFLICT (id) DO UPDATE SET scope=excluded.scope, key=excluded.key,"  # nosec B608
+                " version=excluded.version, published_ms=excluded.published_ms, updated_ms=excluded.updated_ms,"
+                " document=excluded.document, hidden=excluded.hidden, refs=excluded.refs, box=excluded.box,"
+                " node=excluded.node",
+                _values(entity),
+            )
+        except apsw.ConstraintError:
+            raise Refusal(ENTITY_EXISTS) from None
+        if entity.version > 1:
+            execute("DELETE FROM ref WHERE source = ?", (entity.id,))
+        self._refer(entity)
+
+    async def add(self, entity: Entity) -> bool:
+        """Make a new entity with its N:1 links; False, and nothing done, when its id or its key is taken."""
+        self._touch(entity.kind)
+        self._connection.execute(f"{_INSERT} ON CONFLICT DO NOTHING", _values(entity))
+        added = self._connection.changes() == 1
+        if added:
+            self._refer(entity)
+        return added
+
+    def _refer(self, entity: Entity) -> None:
+        for kind, target in entity.refs:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO ref (source, kind, target) VALUES (?,?,?)", (entity.id, kind, target)
+            )
+
+    async def remove(self, entity_id: str) -> None:
+        """Remove an entity and every link, N:1 or N:N, that it has an end of."""
+        execute = self._connection.execute
+        kind = execute("SELECT kind FROM entity WHERE id = ?", (entity_id,)).get
+        if kind is None:
+            return
+        self._touch(EntityKind(kind))
+        execute("DELETE FROM ref WHERE source = ? OR target = ?", (entity_id, entity_id))
+        execute("DELETE FROM link WHERE id1 = ?", (entity_id,))
+        execute("DELETE FROM link WHERE id2 = ?", (entity_id,))
+        execute("DELETE FROM entity WHERE id = ?", (entity_id,))
+
+    def _touch(self, kind: EntityKind) -> None:
+        if kind in _CONTROL:
+            self._marks.control_touched = True
+        if kind is EntityKind.BOX:
+            self._touch_tree()
+
+    def _one(self, where: str, *values: str) -> Entity | None:
+        row = self._connection.execute(f"SELECT {_COLUMNS} FROM entity WHERE {where}", values).get  # nosec B608
+        return None if row is None else _entity(*row)
+
+
+class SqliteLinks:
+    """The N:N links of a cell."""
+
+    def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
+        self._connection = connection
+        self._marks = marks
+
+    async def exists(self, link: Link) -> bool:
+        """Whether the two ends are linked."""
+        query = "SELECT 1 FROM link WHERE id1 = ? AND id2 = ? AND type1 = ? AND type2 = ?"
+        return self._connection.execute(query, (link.id1, link.id2, link.type1, link.type2)).get is not None
+
+    async def others(self, entity_id: str, kind: str) -> list[str]:
+        """The ids linked with *entity_id* whose type is *kind*, in the order of linking."""
+        rows = self._connection.execute(
+            "SELECT id2, published_ms FROM link WHERE id1 = ? AND type2 = ?"
+            " UNION ALL SELECT id1, published_ms FROM link WHERE id2 = ? AND type1 = ? AND id1 <> id2"
+            " ORDER BY 2, 1",
+            (entity_id, kind, entity_id, kind),
+        )
+        return [other for other, _ in rows]
+
+    async def each(self) -> AsyncIterator[Link]:
+        """All links, in bounded memory."""
+        query = "SELECT type1, id1, type2, id2, published_ms, updated_ms, box, node FROM link"
+        for row in self._connection.execute(query):
+            yield Link(*row)
+
+    async def count(self) -> int:
+        """How many links there are."""
+        return int(self._connection.execute("SELECT count(*) FROM link").get)
+
+    async def save(self, link: Link) -> None:
+        """Link the two ends; a link that is there is replaced."""
+        self._marks.control_touched |= link.node is None
+        self._connection.execute(
+            "INSERT OR REPLACE INTO link (id1, id2, type1, type2, published_ms, updated_ms, box, node)"
+            " VALUES (?,?,?,?,?,?,?,?)",
+            (
+                link.id1,
+                link.id2,
+                link.type1,
+                link.type2,
+                link.published_ms,
+                link.updated_ms,
+                link.box,
+                link.node,
+            ),
+        )
+
+    async def remove(self, link: Link) -> None:
+        """Unlink the two ends."""
+        self._marks.control_touched |= link.node is None
+        self._connection.execute(
+            "DELETE FROM link WHERE id1 = ? AND id2 = ? AND type1 = ? AND type2 = ?",
+            (link.id1, link.id2, link.type1, link.type2),
+        )
+
+
+class SqlitePrincipals:
+    """Accounts and their roles, remembered until a control object or a link of one changes."""
+
+    def __init__(self, connection: apsw.Connection, entities: SqliteEntities, marks: Marks) -> None:
+        self._connection = connection
+        self._entities = entities
+        self._marks = marks
+        self._epoch = -1
+        self._accounts: dict[str, Entity | None] = {}
+        self._roles: dict[str, frozenset[str]] = {}
+
+    async def account(self, account_id: str) -> Entity | None:
+        """The account of that id."""
+        self._forget_if_stale()
+        if account_id not in self._accounts:
+            found = await self._entities.get(account_id)
+            self._accounts[account_id] = found if found and found.kind is EntityKind.ACCOUNT else None
+        return self._accounts[account_id]
+
+    async def account_named(self, name: str) -> Entity | None:
+        """The account of that name."""
+        return await self._entities.find(EntityKind.ACCOUNT, "", name)
+
+    async def roles_of(self, account_id: str) -> frozenset[str]:
+        """The ids of the roles that an account is linked with."""
+        self._forget_if_stale()
+        roles = self._roles.get(account_id)
+        if roles is None:
+            query = "SELECT id2 FROM link WHERE id1 = ? AND type1 = 'Account' AND type2 = 'Role'"
+            rows = self._connection.execute(query, (account_id,))
+            roles = self._roles[account_id] = frozenset(role for (role,) in rows)
+        return roles
+
+    def _forget_if_stale(self) -> None:
+        if self._epoch != self._marks.control_epoch or len(self._accounts) > _REMEMBERED:
+            self._epoch = self._marks.control_epoch
+            self._accounts.clear()
+            self._roles.clear()
+
+
+_REMEMBERED: Final = 10_000
+
+
+def _values(entity: Entity) -> tuple[str | int | None, ...]:
+    return (
+        entity.id,
+        entity.kind.value,
+        entity.scope,
+        entity.key,
+        entity.version,
+        entity.published_ms,
+        entity.updated_ms,
+        orjson.dumps(entity.values).decode(),
+        orjson.dumps(entity.hidden).decode() if entity.hidden else None,
+        orjson.dumps(entity.refs).decode() if entity.refs else None,
+        entity.box,
+        entity.node,
+    )
+
+
+def _entity(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
+    entity_id: str,
+    kind: str,
+    scope: str,
+    key: str,
+    version: int,
+    published_ms: int,
+    updated_ms: int,
+    document: str,
+    hidden: str | None,
+    refs: str | None,
+    box: str | None,
+    node: str | None,
+) -> Entity:
+    return Entity(
+        entity_id,
+        EntityKind(kind),
+        scope,
+        key,
+        version,
+        published_ms,
+        updated_ms,
+        orjson.loads(document),
+        orjson.loads(hidden) if hidden else {},
+        tuple((ref_kind, target) for ref_kind, target in orjson.loads(refs)) if refs else (),
+        box,
+        node,
+    )
+
+
+class SqliteOutbox:
+    """What happened, in the order of its happening; the oldest go when more than *bound* wait."""
+
+    def __init__(self, connection: apsw.Connection, now_ms: Callable[[], int], bound: int) -> None:
+        self._connection = connection
+        self._now_ms = now_ms
+        self._bound = bound
+
+    async def append(self, event: dict[str, JsonValue]) -> None:
+        """Add an event; it is delivered after the transaction, at least once."""
+        text: Any = orjson.dumps(event).decode()
+        self._connection.execute("INSERT INTO outbox (created_ms, event) VALUES (?,?)", (self._now_ms(), text))
+        seq = self._connection.last_insert_rowid()
+        if seq % 1024 == 0:
+            self._connection.execute("DELETE FROM outbox WHERE seq <= ?", (seq - self._bound,))

@@ -1,0 +1,40 @@
+"""What a writing transaction leaves for readers to notice: caches that no longer hold, blobs that nobody names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Marks:
+    """Shared by the writer and the readers of one file; a reader forgets what it remembers when an epoch moves.
+
+    Files are told apart by their parent's id and their name.
+    """
+
+    tree_epoch: int = 0
+    control_epoch: int = 0
+    tree_touched: bool = False
+    control_touched: bool = False
+    path_freed: bool = False
+    touched_files: list[tuple[str, str]] = field(default_factory=list)
+    stale_files: list[tuple[str, str]] = field(default_factory=list)
+    garbage: list[str] = field(default_factory=list)
+
+    def take_path_freed(self) -> bool:
+        """Whether a path was freed since the last call."""
+        freed, self.path_freed = self.path_freed, False
+        return freed
+
+    def publish(self) -> list[str]:
+        """Let readers notice what was committed; the ids of the blobs that were dropped."""
+        if self.tree_touched:
+            self.tree_epoch += 1
+        if self.control_touched:
+            self.control_epoch += 1
+        self.tree_touched = self.control_touched = False
+        # Appended to, never replaced: the reader takes from its other end at the same time.
+        self.stale_files.extend(self.touched_files)
+        self.touched_files.clear()
+        dropped, self.garbage = self.garbage, []
+        return dropped

@@ -1,0 +1,390 @@
+"""The tree of a cell in SQLite: boxes, collections, files.
+
+Collections change seldom and are asked for on every request, so those found stay remembered until one of them
+changes. What does not belong here: privileges, and rules of what may stand where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
+from typing import Final
+
+import apsw
+import orjson
+
+from alveary.adapters.sqlite.marks import Marks
+from alveary.model import acl as acls
+from alveary.model.acl import Acl
+from alveary.model.entities import EntityKind
+from alveary.model.names import MAIN_BOX
+from alveary.model.tree import Box, Content, Node, NodeKind, Place
+from alveary.wire import acl_json
+
+_COLUMNS: Final = (
+    "id, parent, name, kind, version, published_ms, updated_ms, acl, properties, media_type, size_bytes, sha256, blob"
+)
+_INSERT: Final = f"INSERT INTO node ({_COLUMNS}, inline) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # nosec B608
+_SUBTREE: Final = (
+    "WITH RECURSIVE sub(id) AS (VALUES(?) UNION ALL SELECT node.id FROM node JOIN sub ON node.parent = sub.id) "
+)
+_SCHEMA_OF_SUBTREE: Final = (
+    "SELECT id FROM entity WHERE kind IN ('EntityType', 'ComplexType') AND scope IN (SELECT id FROM sub)"
+)
+_REMEMBERED: Final = 10_000
+_NODE_BYTES: Final = 1_024
+"""What a remembered file takes beside its bytes."""
+
+
+class SqliteBoxes:
+    """The boxes of a cell; the main box is no row."""
+
+    def __init__(self, connection: apsw.Connection, cell_id: str) -> None:
+        self._connection = connection
+        self._cell_id = cell_id
+
+    async def find(self, name: str) -> Box | None:
+        """The box of that name."""
+        if name == MAIN_BOX:
+            return await self.get(self._cell_id)
+        return self._box("kind = 'Box' AND scope = '' AND key = ?", name)
+
+    async def get(self, box_id: str) -> Box | None:
+        """The box of that id; the main box has the id of its cell."""
+        if box_id == self._cell_id:
+            row = self._connection.execute(
+                "SELECT published_ms, updated_ms, version FROM node WHERE name = ? AND kind = 'col.box'"
+                " AND parent = (SELECT id FROM node WHERE parent = '' AND name = '')",
+                (MAIN_BOX,),
+            ).get
+            return Box(box_id, MAIN_BOX, None, *row)
+        return self._box("kind = 'Box' AND id = ?", box_id)
+
+    def _box(self, where: str, value: str) -> Box | None:
+        row = self._connection.execute(
+            f"SELECT id, key, document ->> '$.Schema', published_ms, updated_ms, version FROM entity WHERE {where}",  # nosec B608 - literals of this file
+            (value,),
+        ).get
+        return None if row is None else Box(*row)
+
+
+class SmallFiles:
+    """Small files with their bytes, the ones asked for last, of all cells of a unit within one bound."""
+
+    def __init__(self, bound_bytes: int) -> None:
+        """Remember files of *bound_bytes* together."""
+        self._bound_bytes = bound_bytes
+        self._held_bytes = 0
+        self._files: dict[tuple[str, str], tuple[Node, int]] = {}
+
+    def find(self, key: tuple[str, str]) -> Node | None:
+        """The file of that parent and name, if it is remembered."""
+        found = self._files.get(key)
+        return found[0] if found is not None else None
+
+    def remember(self, node: Node, inline: bytes) -> None:
+        """Remember *node*; others go, the oldest first, when the bound is reached."""
+        self.drop((node.parent, node.name))
+        size_bytes = len(inline) + _NODE_BYTES
+        self._files[node.parent, node.name] = node, size_bytes
+        self._held_bytes += size_bytes
+        while self._held_bytes > self._bound_bytes:
+            self.drop(next(iter(self._files)))
+
+    def drop(self, key: tuple[str, str]) -> None:
+        """Forget the file of that parent and name."""
+        found = self._files.pop(key, None)
+        if found is not None:
+            self._held_bytes -= found[1]
+
+
+class SqliteNodes:
+    """The tree of a cell."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        boxes: SqliteBoxes,
+        marks: Marks,
+        *,
+        sole: bool = False,
+        small_files: SmallFiles | None = None,
+    ) -> None:
+        """*sole*: this is the file's one writer, so what it has counted changes by its own hand alone.
+
+        *small_files* remembers files for the one reader on the event loop's thread.
+        """
+        self._connection = connection
+        self._boxes = boxes
+        self._marks = marks
+        self._sole = sole
+        self._small_files = small_files
+        self._known: dict[tuple[str, ...], tuple[Box, tuple[Node, ...]]] = {}
+        self._root: Node | None = None
+        self._epoch = -1
+        self._counts: dict[str, int] = {}
+
+    # Reading
+
+    async def root(self) -> Node:
+        """The cell's own node."""
+        self._forget_if_stale()
+        if self._root is None:
+            self._root = self._child("", "")
+            if self._root is None:
+                raise LookupError("the store of a cell has no root")
+        return self._root
+
+    async def locate(self, box: str, segments: Sequence[str]) -> Place:
+        """What the path below the box named *box* leads to."""
+        self._forget_if_stale()
+        segments = tuple(segments)
+        known = self._known.get((box, *segments))
+        if known is not None:
+            return Place(known[0], known[1], (), segments)
+        start = self._known.get((box, *segments[:-1])) if segments else None
+        if start is None:
+            return await self._walk(box, segments)
+        return self._descend(start[0], start[1], segments, len(segments) - 1)
+
+    async def _walk(self, name: str, segments: tuple[str, ...]) -> Place:
+        root = await self.root()
+        box = await self._boxes.find(name)
+        node = None if box is None else self._child(root.id, MAIN_BOX if name == MAIN_BOX else box.id)
+        if box is None or node is None:
+            return Place(None, (root,), segments, segments)
+        self._remember((name,), box, (root, node))
+        return self._descend(box, (root, node), segments, 0)
+
+    def _descend(self, box: Box, chain: tuple[Node, ...], segments: tuple[str, ...], at: int) -> Place:
+        for index in range(at, len(segments)):
+            node = None if chain[-1].kind is NodeKind.FILE else self._child(chain[-1].id, segments[index])
+            if node is None:
+                return Place(box, chain, segments[index:], segments)
+            chain = (*chain, node)
+            if node.kind is not NodeKind.FILE:
+                self._remember((box.name, *segments[: index + 1]), box, chain)
+        return Place(box, chain, (), segments)
+
+    def _child(self, parent: str, name: str) -> Node | None:
+        files = self._small_files
+        if files is None:
+            return self._fetch(parent, name)
+        while self._marks.stale_files:
+            files.drop(self._marks.stale_files.pop())
+        node = files.find((parent, name))
+        if node is None:
+            node = self._fetch(parent, name)
+            if node is not None and node.content is not None and node.content.inline is not None:
+                files.remember(node, node.content.inline)
+        return node
+
+    def _fetch(self, parent: str, name: str) -> Node | None:
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS}, inline FROM node WHERE parent = ? AND name = ?",  # nosec B608
+            (parent, name),
+        ).get
+        return None if row is None else _node(*row)
+
+    async def children(self, parent: str, *, inline: bool = False) -> AsyncIterator[Node]:
+        """The nodes directly under the node of that id, ordered by name; with inline bytes only when asked."""
+        small = "inline" if inline else "NULL"
+        query = f"SELECT {_COLUMNS}, {small} FROM node WHERE parent = ? ORDER BY name"  # nosec B608
+        for row in self._connection.execute(query, (parent,)):
+            yield _node(*row)
+
+    async def child_count(self, parent: str) -> int:
+        """How many nodes are directly under the node of that id."""
+        count = self._counts.get(parent)
+        if count is None:
+            count = int(self._connection.execute("SELECT count(*) FROM node WHERE parent = ?", (parent,)).get)
+            if self._sole:
+                self._counts[parent] = count
+        return count
+
+    async def totals(self) -> tuple[int, int]:
+        """How many nodes there are, and how many bytes their files hold."""
+        count, size_bytes = self._connection.execute("SELECT count(*), total(size_bytes) FROM node").get
+        return count, int(size_bytes)
+
+    async def height(self, node_id: str) -> int:
+        """How many levels of collections are below the node of that id; 0 for one that holds files only."""
+        query = (
+            "WITH RECURSIVE below(id, level) AS (VALUES(?, 0) UNION ALL SELECT node.id, level + 1"
+            " FROM node JOIN below ON node.parent = below.id WHERE node.kind <> 'dav.file')"
+            " SELECT max(level) FROM below"
+        )
+        return int(self._connection.execute(query, (node_id,)).get)
+
+    # Writing
+
+    async def save(self, node: Node) -> None:
+        """Make or replace the node of that id. Bytes that a replaced file held are dropped."""
+        if node.kind is NodeKind.FILE:
+            self._discard("id = ? AND blob IS NOT ?", node.id, node.content.blob if node.content else None)
+            self._marks.touched_files.append((node.parent, node.name))
+        else:
+            self.touch()
+        self._connection.execute(
+            f"{_INSERT} ON CONFLICT (id) DO UPDATE SET parent=excluded.parent, name=excluded.name,"  # nosec B608
+            " version=excluded.version, published_ms=excluded.published_ms, updated_ms=excluded.updated_ms,"
+            " acl=excluded.acl, properties=excluded.properties, media_type=excluded.media_type,"
+            " size_bytes=excluded.size_bytes, sha256=excluded.sha256, blob=excluded.blob, inline=excluded.inline",
+            _values(node),
+        )
+        if node.version == 1 and node.parent in self._counts:
+            self._counts[node.parent] += 1
+
+    async def add(self, node: Node) -> bool:
+        """Make a new node; False, and nothing done, when its id or its place is taken."""
+        if node.kind is not NodeKind.FILE:
+            self.touch()
+        self._connection.execute(f"{_INSERT} ON CONFLICT DO NOTHING", _values(node))
+        added = self._connection.changes() == 1
+        if added and node.parent in self._counts:
+            self._counts[node.parent] += 1
+        return added
+
+    async def move(self, node: Node) -> None:
+        """Give the node of that id its new parent, name and version."""
+        self._marks.path_freed = True
+        self.touch()
+        self._touch_file(node.id)
+        self._connection.execute(
+            "UPDATE node SET parent = ?, name = ?, version = ? WHERE id = ?",
+            (node.parent, node.name, node.version, node.id),
+        )
+
+    async def remove(self, node_id: str) -> None:
+        """Remove the node of that id and all below it."""
+        execute = self._connection.execute
+        self._marks.path_freed = True
+        self._counts.clear()
+        kind = execute("SELECT kind FROM node WHERE id = ?", (node_id,)).get
+        if kind == NodeKind.FILE:
+            self._touch_file(node_id)
+            self._discard("id = ?", node_id)
+            execute("DELETE FROM node WHERE id = ?", (node_id,))
+            return
+        self.touch()
+        self._discard(f"id IN ({_SUBTREE} SELECT id FROM sub)", node_id)  # nosec B608
+        self._remove_odata(node_id)
+        execute(f"{_SUBTREE} DELETE FROM node WHERE id IN (SELECT id FROM sub)", (node_id,))  # nosec B608
+
+    def _remove_odata(self, node_id: str) -> None:
+        execute = self._connection.execute
+        schema = f"{_SUBTREE} {_SCHEMA_OF_SUBTREE}"
+        if execute(f"{schema} LIMIT 1", (node_id,)).get is None:
+            return
+        execute("CREATE TEMP TABLE IF NOT EXISTS doomed (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        execute(f"INSERT INTO doomed {schema}", (node_id,))
+        execute(
+            "INSERT OR IGNORE INTO doomed SELECT entity.id FROM doomed JOIN entity ON entity.scope = doomed.id"
+            " AND entity.kind IN (?, ?, ?, ?)",
+            (
+                EntityKind.PROPERTY,
+                EntityKind.COMPLEX_TYPE_PROPERTY,
+                EntityKind.ASSOCIATION_END,
+                EntityKind.USER_DATA,
+            ),
+        )
+        execute("DELETE FROM ref WHERE source IN (SELECT id FROM doomed)")
+        execute("DELETE FROM link WHERE id1 IN (SELECT id FROM doomed)")
+        execute("DELETE FROM entity WHERE id IN (SELECT id FROM doomed)")
+        execute("DELETE FROM doomed")
+
+    def _discard(self, where: str, *values: str | None) -> None:
+        query = f"SELECT blob FROM node WHERE blob IS NOT NULL AND {where}"  # nosec B608
+        for (blob,) in self._connection.execute(query, values).fetchall():
+            self._connection.execute("INSERT OR IGNORE INTO garbage (blob) VALUES (?)", (blob,))
+            self._marks.garbage.append(str(blob))
+
+    # Remembering
+
+    def touch(self) -> None:
+        """Forget every collection: one is about to change."""
+        self._marks.tree_touched = True
+        self._forget()
+
+    def _touch_file(self, node_id: str) -> None:
+        row = self._connection.execute("SELECT parent, name FROM node WHERE id = ?", (node_id,)).get
+        if row is not None:
+            self._marks.touched_files.append((row[0], row[1]))
+
+    def rolled_back(self) -> None:
+        """Forget what the transaction that was rolled back had found."""
+        self._forget()
+
+    def _remember(self, key: tuple[str, ...], box: Box, chain: tuple[Node, ...]) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[key] = box, chain
+
+    def _forget_if_stale(self) -> None:
+        if self._epoch != self._marks.tree_epoch:
+            self._epoch = self._marks.tree_epoch
+            self._forget()
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._counts.clear()
+        self._root = None
+
+
+def _values(node: Node) -> tuple[str | int | bytes | None, ...]:
+    content = node.content
+    return (
+        node.id,
+        node.parent,
+        node.name,
+        node.kind.value,
+        node.version,
+        node.published_ms,
+        node.updated_ms,
+        None if node.acl == acls.EMPTY else orjson.dumps(acl_json.render_acl(node.acl)).decode(),
+        orjson.dumps(node.properties).decode() if node.properties else None,
+        node.media_type,
+        content.size_bytes if content else None,
+        content.sha256 if content else None,
+        content.blob if content else None,
+        content.inline if content else None,
+    )
+
+
+def _node(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
+    node_id: str,
+    parent: str,
+    name: str,
+    kind: str,
+    version: int,
+    published_ms: int,
+    updated_ms: int,
+    acl: str | None,
+    properties: str | None,
+    media_type: str | None,
+    size_bytes: int | None,
+    sha256: bytes | None,
+    blob: str | None,
+    inline: bytes | None,
+) -> Node:
+    return Node(
+        node_id,
+        parent,
+        name,
+        _KINDS[kind],
+        version,
+        published_ms,
+        updated_ms,
+        acls.EMPTY if acl is None else _acl(acl),
+        {} if properties is None else orjson.loads(properties),
+        media_type,
+        None if size_bytes is None else Content(size_bytes, sha256 or b"", inline, blob),
+    )
+
+
+_KINDS: Final = {kind.value: kind for kind in NodeKind}
+
+
+@lru_cache(maxsize=1024)
+def _acl(text: str) -> Acl:
+    return acl_json.parse_acl(orjson.loads(text))

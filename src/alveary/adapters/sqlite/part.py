@@ -1,0 +1,199 @@
+"""One part of a cell's store: a database file and the blobs that its rows name.
+
+What does not belong here: which parts a cell has, and where they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import apsw
+
+from alveary.adapters.blobs.files import BlobLimits, FileBlobs
+from alveary.adapters.sqlite.database import Database, Seat, Transaction
+from alveary.adapters.sqlite.marks import Marks
+from alveary.adapters.sqlite.nodes import SmallFiles
+from alveary.adapters.sqlite.transactions import ContentsTx, KeepTx
+from alveary.ports.clock import Clock, Ids
+
+T = TypeVar("T")
+Tx = TypeVar("Tx", bound=Transaction)
+
+DATABASE: Final = "db.sqlite"
+_FORGOTTEN_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all parts of a unit use alike."""
+
+    clock: Clock
+    ids: Ids
+    threads: Executor
+    long_threads: Executor
+    limits: BlobLimits
+    small_files: SmallFiles
+
+
+class Part(Generic[Tx]):
+    """A database with its blobs. Blobs that no row names any more go once nobody scans."""
+
+    def __init__(
+        self,
+        folder: Path,
+        shared: Shared,
+        *,
+        transaction: Callable[[apsw.Connection, Seat], Tx],
+        blob_table: str,
+        marks: Marks,
+    ) -> None:
+        """Open the part in *folder*; *transaction* makes a body's object."""
+        self.folder = folder
+        self.marks = marks
+        self.blobs = FileBlobs(folder, limits=shared.limits, new_id=shared.ids.new, threads=shared.threads)
+        self.database: Database[Tx] = Database(
+            folder / DATABASE,
+            transaction=transaction,
+            clock=shared.clock.now_ms,
+            threads=shared.threads,
+            long_threads=shared.long_threads,
+            on_garbage=self._collect,
+        )
+        self.before_first_write: Callable[[], Awaitable[None]] | None = None
+        self._threads = shared.threads
+        self._blob_table = blob_table
+        self._waiting: list[str] = []
+        self._deleted: list[str] = []
+        self._gone: Callable[[], None] | None = None
+        self.database.on_idle = self._idle
+
+    def read(self, body: Callable[[Tx], Awaitable[T]]) -> Awaitable[T]:
+        """What *body* answers in one consistent state; it runs at once, on this thread."""
+        return self.database.read(body)
+
+    async def scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """The same for many rows: beside other requests, and the blobs it finds stay."""
+        return await self.database.scan(body)
+
+    def stream(self, rows: Callable[[Tx], AsyncIterator[T]]) -> AsyncIterator[list[T]]:
+        """What *rows* yields in one consistent state, in batches."""
+        return self.database.stream(rows)
+
+    async def write(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """What *body* answers, once all it changed is durable.
+
+        Raises:
+            Refusal: CELL_LOCKED, DISK_FULL, or what *body* raises.
+        """
+        if self.before_first_write is not None:
+            announce, self.before_first_write = self.before_first_write, None
+            await announce()
+        return await self.database.write(body)
+
+    # Blobs that no row names
+
+    def _collect(self, garbage: list[str]) -> None:
+        self._waiting += garbage
+        if not self.database.holds:
+            self._delete_waiting()
+
+    def _idle(self) -> None:
+        if self._gone is not None:
+            self._end()
+        elif self._waiting:
+            self._delete_waiting()
+
+    def _delete_waiting(self) -> None:
+        doomed, self._waiting = self._waiting, []
+        with suppress(RuntimeError):  # the unit is closing: the next start deletes them
+            self._threads.submit(self.blobs.delete, doomed).add_done_callback(lambda _: self._deleted.extend(doomed))
+
+    def forget_deleted(self) -> None:
+        """Remove the rows that remember blobs to delete, where they have been deleted."""
+        deleted, self._deleted = self._deleted, []
+
+        async def forget(tx: Tx) -> None:
+            self._execute(tx, "DELETE FROM garbage WHERE blob = ?", [(blob,) for blob in deleted])
+
+        if deleted:
+            self.database.apply_now(forget)
+
+    def recover(self) -> None:
+        """Delete the blobs that an unclean end left: those to delete, and those whose row never came."""
+        named = self.database.read_now(self._named_blobs)
+        self.blobs.sweep(time.time(), named.__contains__)
+
+        async def forget(tx: Tx) -> None:
+            self._execute(tx, "DELETE FROM garbage", [()])
+
+        self.database.apply_now(forget)
+
+    async def _named_blobs(self, tx: Tx) -> set[str]:
+        query = f"SELECT blob FROM {self._blob_table} WHERE blob IS NOT NULL"  # nosec B608 - a literal of this file
+        return {blob for (blob,) in self._connection_of(tx).execute(query)}
+
+    @staticmethod
+    def _connection_of(tx: Any) -> apsw.Connection:
+        connection: apsw.Connection = tx.connection
+        return connection
+
+    def _execute(self, tx: Tx, statement: str, rows: list[tuple[str, ...]]) -> None:
+        self._connection_of(tx).executemany(statement, rows)
+
+    # Ending
+
+    def close(self) -> None:
+        """Close the file; nobody uses it any more."""
+        with suppress(apsw.Error):
+            self.forget_deleted()
+        self.database.close()
+
+    def retire(self, gone: Callable[[], None]) -> None:
+        """Take no more writes, and call *gone* once the last reader has ended and the file is closed."""
+        self._gone = gone
+        if not self.database.holds:
+            self._end()
+
+    def _end(self) -> None:
+        gone, self._gone = self._gone, None
+        self.database.close()
+        if gone is not None:
+            gone()
+
+
+def open_contents(folder: Path, cell_id: str, shared: Shared, outbox_rows: int) -> Part[ContentsTx]:
+    """The contents in *folder*, of the cell of that id."""
+    marks = Marks()
+    part = Part(
+        folder,
+        shared,
+        transaction=lambda connection, seat: ContentsTx(
+            connection, marks, cell_id, seat=seat, small_files=shared.small_files, outbox_rows=outbox_rows
+        ),
+        blob_table="node",
+        marks=marks,
+    )
+    part.database.advance(part.database.read_now(_latest_ms) + 1)
+    return part
+
+
+async def _latest_ms(tx: ContentsTx) -> int:
+    return int(tx.connection.execute("SELECT created_ms FROM outbox ORDER BY seq DESC LIMIT 1").get or 0)
+
+
+def open_keep(folder: Path, shared: Shared) -> Part[KeepTx]:
+    """The keep in *folder*."""
+    marks = Marks()
+    return Part(
+        folder,
+        shared,
+        transaction=lambda connection, _: KeepTx(connection, marks),
+        blob_table="snapshot",
+        marks=marks,
+    )

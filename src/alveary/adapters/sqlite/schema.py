@@ -1,0 +1,142 @@
+"""The tables of the three kinds of files, each with the stamp of its format.
+
+What does not belong here: queries.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from alveary.adapters.sqlite.database import connect
+
+FORMAT: Final = 1
+"""The format of the files that this release writes; a file says its own in ``user_version``."""
+
+CONTENTS: Final = """
+CREATE TABLE node (
+  id            TEXT PRIMARY KEY,
+  parent        TEXT NOT NULL,
+  name          TEXT NOT NULL,
+  kind          TEXT NOT NULL,
+  version       INTEGER NOT NULL,
+  published_ms  INTEGER NOT NULL,
+  updated_ms    INTEGER NOT NULL,
+  acl           TEXT,
+  properties    TEXT,
+  media_type    TEXT,
+  size_bytes    INTEGER,
+  sha256        BLOB,
+  blob          TEXT,
+  inline        BLOB
+);
+CREATE UNIQUE INDEX node_by_name ON node (parent, name);
+CREATE INDEX node_by_blob ON node (blob) WHERE blob IS NOT NULL;
+
+CREATE TABLE entity (
+  id            TEXT PRIMARY KEY,
+  kind          TEXT NOT NULL,
+  scope         TEXT NOT NULL,
+  key           TEXT NOT NULL,
+  version       INTEGER NOT NULL,
+  published_ms  INTEGER NOT NULL,
+  updated_ms    INTEGER NOT NULL,
+  document      BLOB NOT NULL,
+  hidden        TEXT,
+  refs          TEXT,
+  box           TEXT,
+  node          TEXT
+);
+CREATE UNIQUE INDEX entity_by_key ON entity (kind, scope, key);
+
+CREATE TABLE ref (
+  source        TEXT NOT NULL,
+  kind          TEXT NOT NULL,
+  target        TEXT NOT NULL,
+  PRIMARY KEY (source, kind, target)
+) WITHOUT ROWID;
+CREATE INDEX ref_by_target ON ref (target, source);
+
+CREATE TABLE link (
+  id1           TEXT NOT NULL,
+  id2           TEXT NOT NULL,
+  type1         TEXT NOT NULL,
+  type2         TEXT NOT NULL,
+  published_ms  INTEGER NOT NULL,
+  updated_ms    INTEGER NOT NULL,
+  box           TEXT,
+  node          TEXT,
+  PRIMARY KEY (id1, id2, type1, type2)
+) WITHOUT ROWID;
+CREATE INDEX link_by_other_end ON link (id2, id1);
+
+CREATE TABLE outbox (
+  seq           INTEGER PRIMARY KEY AUTOINCREMENT,
+  created_ms    INTEGER NOT NULL,
+  event         TEXT NOT NULL
+);
+
+CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+BUILD: Final = f"""{CONTENTS}
+CREATE TABLE note (key BLOB PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
+"""
+"""Contents that are being made aside: what is only of use meanwhile is dropped when they are sealed."""
+
+KEEP: Final = """
+CREATE TABLE snapshot (
+  name          TEXT PRIMARY KEY,
+  media_type    TEXT NOT NULL,
+  version       INTEGER NOT NULL,
+  published_ms  INTEGER NOT NULL,
+  updated_ms    INTEGER NOT NULL,
+  size_bytes    INTEGER NOT NULL,
+  sha256        BLOB NOT NULL,
+  blob          TEXT,
+  inline        BLOB
+);
+
+CREATE TABLE job (
+  kind          TEXT PRIMARY KEY,
+  name          TEXT NOT NULL,
+  started_ms    INTEGER NOT NULL,
+  contents      TEXT NOT NULL,
+  progress      INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE login (
+  account       TEXT PRIMARY KEY,
+  last_authenticated_ms INTEGER,
+  failed_count  INTEGER NOT NULL,
+  last_failure_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+REGISTRY: Final = """
+CREATE TABLE cell (
+  id            TEXT PRIMARY KEY,
+  name          TEXT NOT NULL UNIQUE,
+  owner         TEXT,
+  status        TEXT NOT NULL,
+  contents      TEXT NOT NULL,
+  version       INTEGER NOT NULL,
+  published_ms  INTEGER NOT NULL,
+  updated_ms    INTEGER NOT NULL,
+  failure       TEXT,
+  active        INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX cell_by_owner ON cell (owner, published_ms);
+CREATE INDEX cell_by_active ON cell (active) WHERE active = 1;
+"""
+
+
+def create(path: Path, tables: str) -> None:
+    """Make the database file *path* with *tables* in it, whole and closed."""
+    connection = connect(path)
+    with connection:
+        connection.execute(tables)
+        connection.execute(f"PRAGMA user_version={FORMAT}")
+    connection.close()

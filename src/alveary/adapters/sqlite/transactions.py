@@ -1,0 +1,103 @@
+"""The transactions that bodies get: a connection's tables, gathered by part.
+
+What does not belong here: SQL.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from alveary.adapters.sqlite.cells import SqliteCells
+from alveary.adapters.sqlite.database import Seat
+from alveary.adapters.sqlite.entities import SqliteEntities, SqliteLinks, SqliteOutbox, SqlitePrincipals
+from alveary.adapters.sqlite.keep import SqliteJobs, SqliteLogins, SqliteSnapshots
+from alveary.adapters.sqlite.marks import Marks
+from alveary.adapters.sqlite.nodes import SmallFiles, SqliteBoxes, SqliteNodes
+from alveary.adapters.sqlite.notes import SqliteNotes
+
+
+class ContentsTx:
+    """The contents of a cell, to read or to change: the port's two types say which."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        marks: Marks,
+        cell_id: str,
+        *,
+        seat: Seat,
+        small_files: SmallFiles,
+        outbox_rows: int,
+    ) -> None:
+        """The transaction of the connection in that *seat*."""
+        self.now_ms = 0
+        self.connection = connection
+        self._marks = marks
+        self.boxes = SqliteBoxes(connection, cell_id)
+        self.nodes = SqliteNodes(
+            connection,
+            self.boxes,
+            marks,
+            sole=seat is Seat.WRITER,
+            small_files=small_files if seat is Seat.NEAR else None,
+        )
+        self.entities = SqliteEntities(connection, marks, self.nodes.touch)
+        self.links = SqliteLinks(connection, marks)
+        self.principals = SqlitePrincipals(connection, self.entities, marks)
+        self.outbox = SqliteOutbox(connection, lambda: self.now_ms, outbox_rows)
+        self.notes = SqliteNotes(connection)
+
+    def freed_a_path(self) -> bool:
+        """Whether the last body removed something that may be made again under its old name."""
+        return self._marks.take_path_freed()
+
+    def rolled_back(self) -> None:
+        """Forget what was seen only inside."""
+        self.nodes.rolled_back()
+
+    def committed(self) -> list[str]:
+        """Let readers notice; the ids of the blobs that were dropped."""
+        return self._marks.publish()
+
+
+class KeepTx:
+    """The keep of a cell."""
+
+    def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
+        self.now_ms = 0
+        self.connection = connection
+        self._marks = marks
+        self.snapshots = SqliteSnapshots(connection, marks)
+        self.jobs = SqliteJobs(connection)
+        self.logins = SqliteLogins(connection)
+
+    def freed_a_path(self) -> bool:
+        """Whether the last body removed something that may be made again under its old name."""
+        return self._marks.take_path_freed()
+
+    def rolled_back(self) -> None:
+        """Nothing is remembered beside the database."""
+
+    def committed(self) -> list[str]:
+        """The ids of the blobs that were dropped."""
+        return self._marks.publish()
+
+
+class RegistryTx:
+    """The registry of the unit."""
+
+    def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
+        self.now_ms = 0
+        self._marks = marks
+        self.cells = SqliteCells(connection, marks)
+
+    def freed_a_path(self) -> bool:
+        """Whether the last body removed something that may be made again under its old name."""
+        return self._marks.take_path_freed()
+
+    def rolled_back(self) -> None:
+        """Nothing is remembered by a writer."""
+
+    def committed(self) -> list[str]:
+        """Let readers notice; there are no blobs."""
+        return self._marks.publish()

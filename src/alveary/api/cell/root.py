@@ -1,0 +1,144 @@
+"""The cell's own URL: what it is, its properties and ACL, its removal.
+
+What does not belong here: what is under that URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import orjson
+
+from alveary.errors import METHOD_NOT_ALLOWED, PRECONDITION_HEADER, RELAY_URL_UNSET, Refusal
+from alveary.http.call import Call
+from alveary.http.dav import depth_of, read_xml
+from alveary.http.response import Response
+from alveary.model.names import MAIN_BOX
+from alveary.model.privileges import CellPrivilege
+from alveary.usecases import cells, properties
+from alveary.usecases.files import etag_of
+from alveary.usecases.properties import ShownAce
+from alveary.wire import acl_xml, dav_xml, xml
+from alveary.wire.acl_xml import WrittenAce
+
+XML: Final = "application/xml"
+ALLOWED: Final = "OPTIONS, GET, PROPFIND, PROPPATCH, ACL, DELETE"
+
+
+async def get(call: Call) -> Response:
+    """GET {cell}: 200 with the cell's name and URLs as JSON, or its id as XML.
+
+    HTML, which Personium fetches from a URL and passes on, is not served: 412.
+
+    Source: API reference 200 and 296.
+    """
+    accepted = [part.partition(";")[0].strip() for part in call.request.headers.get("accept", "").split(",")]
+    cell, urls = call.here, call.urls
+    url = urls.cell_url(cell.name)
+    if "application/json" in accepted:
+        body = {
+            "cell": {"name": str(cell.name), "url": url},
+            "unit": {"url": urls.unit_url, "path_based_cellurl_enabled": urls.path_style},
+        }
+        return Response(200, {"content-type": "application/json"}, orjson.dumps(body))
+    if XML in accepted:
+        text = (
+            f'<?xml version="1.0" encoding="utf-8"?>\n<cell xmlns="urn:x-personium:xmlns"><uuid>{cell.id}</uuid>'
+            f"<ctl>{xml.escape(url)}__ctl/</ctl></cell>"
+        )
+        return Response(200, {"content-type": XML}, text.encode())
+    raise Refusal(RELAY_URL_UNSET, name="relayhtmlurl")
+
+
+async def propfind(call: Call) -> Response:
+    """PROPFIND {cell}: 207 with all properties, the status of the cell among them; Depth 0 when there is none.
+
+    Source: API reference 290.
+    """
+    call.access.require(CellPrivilege.PROPFIND)
+    depth_of(call, default=0)
+    dav_xml.check_propfind(await read_xml(call), max_depth=call.ports.config.limits.xml_depth)
+    cell, shown = await properties.find_of_cell(call.ports, call.access)
+    url = call.urls.cell_url(cell.name)
+    acl = ""
+    if shown.aces is not None:
+        level = shown.node.acl.require_schema_authz
+        acl = acl_xml.render([_written(ace) for ace in shown.aces], level, f"{url}__role/{MAIN_BOX}/")
+    status = f'<p:cellstatus xmlns:p="urn:x-personium:xmlns">{cell.status.value}</p:cellstatus>'
+    body = dav_xml.response(url.rstrip("/"), dav_xml.node_properties(shown.node, acl=acl, extra=status))
+    return Response(
+        207,
+        {"content-type": XML, "etag": str(etag_of(shown.node))},
+        f"{dav_xml.OPEN}{body}{dav_xml.CLOSE}".encode(),
+    )
+
+
+def _written(ace: ShownAce) -> WrittenAce:
+    return WrittenAce(ace.principal, ace.privileges)
+
+
+async def proppatch(call: Call) -> Response:
+    """PROPPATCH {cell}: 207 with what became of each property; for unit users alone.
+
+    Source: API reference 291.
+    """
+    call.access.require_owner(call.here)
+    limits = call.ports.config.limits
+    update = dav_xml.parse_property_update(await read_xml(call), max_depth=limits.xml_depth)
+    etag, outcomes = await properties.patch_cell(call.ports, call.access, update)
+    href = call.urls.cell_url(call.here.name).rstrip("/")
+    return Response(207, {"content-type": XML, "etag": str(etag)}, dav_xml.patched(href, outcomes))
+
+
+async def acl(call: Call) -> Response:
+    """ACL {cell}: 200 with the new ETag; the ACL is replaced whole.
+
+    Source: API reference 289.
+    """
+    call.access.require(CellPrivilege.ACL)
+    cell_url = call.urls.cell_url(call.here.name)
+    limits = call.ports.config.limits
+    written = acl_xml.parse(await read_xml(call), cell_url, max_depth=limits.xml_depth)
+    etag = await properties.set_acl_of_cell(call.ports, call.access, written)
+    return Response(200, {"etag": str(etag)})
+
+
+async def delete(call: Call) -> Response:
+    """DELETE {cell} with X-Personium-Recursive: true: 204, and the cell is gone with all it held.
+
+    Source: API reference 105.
+    """
+    call.access.require_owner(call.here)
+    if call.request.headers.get("x-personium-recursive") != "true":
+        raise Refusal(PRECONDITION_HEADER, name="X-Personium-Recursive")
+    await cells.delete_recursively(call.ports, call.access, call.here)
+    return Response(204)
+
+
+async def options(call: Call) -> Response:
+    """OPTIONS {cell} with credentials: 200 and the methods of a cell.
+
+    Source: Personium asks for social-read here.
+    """
+    call.access.require(CellPrivilege.SOCIAL_READ)
+    return Response(200, {"allow": ALLOWED, "access-control-allow-methods": ALLOWED})
+
+
+METHODS: Final[Mapping[str, Callable[[Call], Awaitable[Response]]]] = {
+    "GET": get,
+    "HEAD": get,
+    "PROPFIND": propfind,
+    "PROPPATCH": proppatch,
+    "ACL": acl,
+    "DELETE": delete,
+    "OPTIONS": options,
+}
+
+
+async def serve(call: Call, segments: tuple[str, ...]) -> Response:
+    """Any method on ``{CellURL}``."""
+    handler = METHODS.get(call.request.method)
+    if handler is None:
+        raise Refusal(METHOD_NOT_ALLOWED)
+    return await handler(call)

@@ -1,0 +1,207 @@
+"""Files and collections: GET, PUT, POST, DELETE, MKCOL, MOVE, OPTIONS.
+
+What does not belong here: properties and ACLs.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+from alveary.errors import (
+    BAD_DEPTH,
+    BAD_HEADER,
+    HEADER_MISSING,
+    METHOD_NOT_ALLOWED,
+    NOT_IMPLEMENTED,
+    Kind,
+    Refusal,
+)
+from alveary.http.call import Call
+from alveary.http.conditional import change_condition
+from alveary.http.ranges import Download, file_response
+from alveary.http.response import Response
+from alveary.model.privileges import BoxPrivilege
+from alveary.model.tree import SOURCE_COLLECTION, NodeKind
+from alveary.usecases import files
+from alveary.usecases.access import BoxPath, Need
+from alveary.usecases.files import Move, OpenFile, etag_of
+from alveary.wire.dav_xml import InvalidResourceType, parse_mkcol
+from alveary.wire.urls import decode_path
+
+XML: Final = "application/xml"
+
+GET_REFUSED: Final[dict[NodeKind, Kind]] = {
+    NodeKind.ODATA: NOT_IMPLEMENTED,
+    NodeKind.SERVICE: METHOD_NOT_ALLOWED,
+    NodeKind.STREAM: METHOD_NOT_ALLOWED,
+}
+"""Why a collection of that kind is not read as one."""
+
+_EVERYTHING: Final = "OPTIONS, GET, PUT, DELETE, MKCOL, PROPFIND, PROPPATCH, ACL"
+_COLLECTION: Final = "OPTIONS, DELETE, MOVE, PROPFIND, PROPPATCH, ACL"
+ALLOWED: Final[dict[NodeKind | None, str]] = {
+    None: _EVERYTHING,
+    NodeKind.BOX: _EVERYTHING,
+    NodeKind.COLLECTION: "OPTIONS, GET, PUT, DELETE, MKCOL, MOVE, PROPFIND, PROPPATCH, ACL",
+    NodeKind.FILE: "OPTIONS, GET, PUT, DELETE, MOVE, PROPFIND, PROPPATCH, ACL",
+    NodeKind.ODATA: "OPTIONS, GET, DELETE, MOVE, PROPFIND, PROPPATCH, ACL",
+    NodeKind.SERVICE: _COLLECTION,
+    NodeKind.STREAM: _COLLECTION,
+}
+"""What OPTIONS answers about a resource of that kind (None: nothing is there)."""
+
+_MEDIA_TYPES: Final = {".js": "text/javascript"}
+_POST: Final = Need(BoxPrivilege.WRITE, BoxPrivilege.WRITE)
+
+
+async def get(call: Call, path: BoxPath) -> Response:
+    """GET and HEAD {cell}/{box}/{path}: a file in whole or in parts (200, 206, 304), a collection's URL as text.
+
+    Source: API reference 312. Deviation: docs/deviations.md#ranges.
+    """
+    found = await files.get(call.ports, call.access, path)
+    if not isinstance(found, OpenFile):
+        if found.kind in GET_REFUSED:
+            raise Refusal(GET_REFUSED[found.kind])
+        if found.name == SOURCE_COLLECTION:
+            raise Refusal(METHOD_NOT_ALLOWED)
+        url = call.urls.resource_url(call.here.name, path.box, path.segments)
+        return Response(200, {"content-type": "text/plain", "etag": str(etag_of(found))}, f"URL : {url}".encode())
+    content = found.content
+    blobs = call.ports.store.contents(call.here).blobs
+    download = Download(
+        found.etag,
+        found.node.media_type or "application/octet-stream",
+        content.size_bytes,
+        content.inline if content.inline is not None else partial(blobs.read, content),
+    )
+    request = call.request
+    return file_response(request.headers, download, call.ports.ids.hex, method=request.method)
+
+
+async def put(call: Call, path: BoxPath) -> Response:
+    """PUT {cell}/{box}/{path}: 201 when created, 204 when replaced, with the new ETag.
+
+    Source: API reference 311 and 381. Deviation: docs/deviations.md#conditional-put.
+    """
+    headers = call.request.headers
+    media_type = headers.get("content-type") or _default_media_type(path.segments[-1])
+    if "/" not in media_type:
+        raise Refusal(BAD_HEADER, name="Content-Type", value=media_type)
+    saved = await files.put(
+        call.ports,
+        call.access,
+        path,
+        call.request.body,
+        media_type=media_type,
+        expect=change_condition(headers),
+    )
+    return Response(201 if saved.created else 204, {"etag": str(saved.etag)})
+
+
+def _default_media_type(name: str) -> str:
+    return next((kind for ending, kind in _MEDIA_TYPES.items() if name.endswith(ending)), "application/octet-stream")
+
+
+async def post(call: Call, path: BoxPath) -> Response:
+    """POST {cell}/{box}/{path}: nothing takes it; 405, or 404 where nothing is.
+
+    Source: Personium's answer to POST on files and collections.
+    """
+    files.existing(await call.access.require_at(call.ports, path, _POST))
+    raise Refusal(METHOD_NOT_ALLOWED)
+
+
+async def delete(call: Call, path: BoxPath) -> Response:
+    """DELETE {cell}/{box}/{path}: 204; a collection that is not empty only with X-Personium-Recursive: true.
+
+    Source: API reference 310 and 313.
+    """
+    headers = call.request.headers
+    recursive = headers.get("x-personium-recursive")
+    if recursive is not None and recursive.lower() not in {"true", "false"}:
+        raise Refusal(BAD_HEADER, name="X-Personium-Recursive", value=recursive)
+    await files.delete(
+        call.ports,
+        call.access,
+        path,
+        recursive=recursive is not None and recursive.lower() == "true",
+        expect=change_condition(headers),
+    )
+    return Response(204)
+
+
+async def mkcol(call: Call, path: BoxPath) -> Response:
+    """MKCOL {cell}/{box}/{path}: 201 and a new collection of the kind that the body asks for.
+
+    Source: API reference 306 and 380; RFC 5689.
+    """
+    await call.access.require_at(call.ports, path, files.MAKE)
+    limits = call.ports.config.limits
+    text = await call.request.read(limits.xml_bytes) if call.request.has_body else b""
+    try:
+        kind = parse_mkcol(text, max_depth=limits.xml_depth) if text else NodeKind.COLLECTION
+    except InvalidResourceType as invalid:
+        return Response(403, {"content-type": XML}, invalid.answer)
+    saved = await files.make_collection(call.ports, call.access, path, kind)
+    return Response(201, {"etag": str(saved.etag)})
+
+
+async def move(call: Call, path: BoxPath) -> Response:
+    """MOVE {cell}/{box}/{path}: 201 when the destination is new, 204 when a file there was overwritten.
+
+    Source: API reference 309 and 314.
+    """
+    await call.access.require_at(call.ports, path, files.REMOVE if path.segments else files.MOVE_FROM_BOX)
+    headers = call.request.headers
+    if headers.get("depth", "infinity").lower() != "infinity":
+        raise Refusal(BAD_DEPTH, value=headers["depth"])
+    overwrite = headers.get("overwrite", "F")
+    if overwrite.upper() not in {"T", "F"}:
+        raise Refusal(BAD_HEADER, name="Overwrite", value=overwrite)
+    destination = _destination(call, path) if path.segments else path
+    order = Move(destination, overwrite.upper() == "T", change_condition(headers))
+    saved = await files.move(call.ports, call.access, path, order)
+    location = call.urls.resource_url(call.here.name, destination.box, destination.segments)
+    return Response(201 if saved.created else 204, {"etag": str(saved.etag), "location": location})
+
+
+def _destination(call: Call, path: BoxPath) -> BoxPath:
+    """The place that the Destination header names, which must be in the box of *path*."""
+    raw = call.request.headers.get("destination")
+    if not raw:
+        raise Refusal(HEADER_MISSING, name="Destination")
+    bad = Refusal(BAD_HEADER, name="Destination", value=raw)
+    here = call.urls.resource_url(call.here.name, path.box)
+    try:
+        asked, box = urlsplit(urljoin(here, raw)), urlsplit(here)
+        inside = f"{box.path}/"
+        if (asked.scheme, asked.netloc.lower()) not in _own_authorities(call) or not asked.path.startswith(inside):
+            raise bad
+        # Header values come in as Latin-1; a name that was not percent-encoded is UTF-8 underneath.
+        segments = decode_path(asked.path[len(inside) :].encode("latin-1"))
+    except (ValueError, UnicodeError):
+        raise bad from None
+    if not segments:
+        raise bad
+    return BoxPath(path.box, segments)
+
+
+def _own_authorities(call: Call) -> set[tuple[str, str]]:
+    own = urlsplit(call.urls.cell_url(call.here.name))
+    return {(own.scheme, own.netloc), (call.request.scheme, (call.request.authority or own.netloc).lower())}
+
+
+async def options(call: Call, path: BoxPath) -> Response:
+    """OPTIONS {cell}/{box}/{path} with credentials: 200 and the methods that this resource takes.
+
+    Source: spec of the server; without credentials every URL is answered alike.
+    """
+    place = await call.access.require_at(call.ports, path, files.READ)
+    node = place.node
+    allowed = ALLOWED[node.kind if node else None]
+    if node is not None and files.is_source_collection(place):
+        allowed = "OPTIONS, PROPFIND"
+    return Response(200, {"allow": allowed, "access-control-allow-methods": allowed, "dav": "1"})

@@ -1,0 +1,63 @@
+"""Which handler answers which method on a box and on what is in it.
+
+What does not belong here: the handlers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from alveary.api.dav import boxes, files, properties
+from alveary.errors import METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, Refusal
+from alveary.http.call import Call
+from alveary.http.response import Response
+from alveary.usecases.access import BoxPath
+
+PathHandler = Callable[[Call, BoxPath], Awaitable[Response]]
+
+
+async def report(call: Call, path: BoxPath) -> Response:
+    """REPORT: 501, whatever is there.
+
+    Source: Personium's REPORT on every resource.
+    """
+    raise Refusal(NOT_IMPLEMENTED)
+
+
+BOX: Final[Mapping[str, PathHandler]] = {
+    "GET": boxes.get,
+    "HEAD": boxes.get,
+    "DELETE": boxes.delete,
+    "MKCOL": boxes.install,
+    "MOVE": files.move,
+    "PROPFIND": properties.propfind,
+    "PROPPATCH": properties.proppatch,
+    "ACL": properties.acl,
+    "OPTIONS": files.options,
+    "REPORT": report,
+}
+
+RESOURCE: Final[Mapping[str, PathHandler]] = {
+    "GET": files.get,
+    "HEAD": files.get,
+    "PUT": files.put,
+    "POST": files.post,
+    "DELETE": files.delete,
+    "MKCOL": files.mkcol,
+    "MOVE": files.move,
+    "PROPFIND": properties.propfind,
+    "PROPPATCH": properties.proppatch,
+    "ACL": properties.acl,
+    "OPTIONS": files.options,
+    "REPORT": report,
+}
+
+
+async def serve(call: Call, segments: tuple[str, ...]) -> Response:
+    """Any method on ``{CellURL}{box}`` and on what is below it."""
+    path = BoxPath(segments[0], segments[1:])
+    handler = (RESOURCE if path.segments else BOX).get(call.request.method)
+    if handler is None:
+        raise Refusal(METHOD_NOT_ALLOWED)
+    return await handler(call, path)

@@ -1,0 +1,5 @@
+"""The service face: requests that run scripts."""
+
+from alveary.api.service.execute import serve
+
+__all__ = ["serve"]

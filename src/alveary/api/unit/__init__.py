@@ -1,0 +1,5 @@
+"""The unit face: the unit's own URL, and what tells whether it is well."""
+
+from alveary.api.unit.root import serve
+
+__all__ = ["serve"]

@@ -1,0 +1,67 @@
+"""The tables of routes: which face answers what, at unit level, at cell level and in boxes.
+
+What does not belong here: how a request comes to its route (``http.routing``).
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from alveary.api import cell, dav, oauth, odata, service, snapshot, unit
+from alveary.errors import NOT_IMPLEMENTED, Refusal
+from alveary.http.call import Call
+from alveary.http.response import Response
+from alveary.http.routing import EVERY_METHOD, Handler, Route, Routes
+from alveary.model.tree import NodeKind
+from alveary.usecases.access import BoxPath
+from alveary.usecases.boxes import takes_basic
+from alveary.usecases.files import face_of
+
+
+async def _not_yet(call: Call, segments: tuple[str, ...]) -> Response:
+    """Nothing: OData in boxes and streams are stored, and not served yet."""
+    raise Refusal(NOT_IMPLEMENTED)
+
+
+FACES: Final[dict[NodeKind, Handler]] = {
+    NodeKind.COLLECTION: dav.serve,
+    NodeKind.SERVICE: service.serve,
+    NodeKind.ODATA: _not_yet,
+    NodeKind.STREAM: _not_yet,
+}
+"""Which face answers below a collection of that kind."""
+
+
+async def in_box(call: Call, segments: tuple[str, ...]) -> Response:
+    """Any request on a box or below it, by the face of the collection it is in."""
+    kind = await face_of(call.ports, call.here, BoxPath(segments[0], segments[1:]))
+    try:
+        return await FACES[kind](call, segments)
+    except Refusal as refusal:
+        if refusal.kind.status == HTTPStatus.UNAUTHORIZED and await takes_basic(call.ports, call.here, segments[0]):
+            raise Refusal(refusal.kind, **{**refusal.params, "challenge": ("Bearer", "Basic")}) from None
+        raise
+
+
+ROUTES: Final = Routes(
+    unit={
+        "": Route(unit.serve),
+        "crossdomain.xml": Route(unit.serve),
+        "healthz": Route(unit.serve),
+        "readyz": Route(unit.serve),
+        "__ctl": Route(odata.unit_control),
+    },
+    cell={
+        "": Route(cell.serve, open_when_failed=frozenset({"PROPFIND", "OPTIONS", "DELETE"})),
+        "__token": Route(
+            oauth.token, reads_credentials=False, open_when_failed=EVERY_METHOD, open_when_locked=frozenset({"POST"})
+        ),
+        "__mypassword": Route(oauth.mypassword),
+        "__ctl": Route(odata.control),
+        "__snapshot": Route(snapshot.area, open_when_failed=EVERY_METHOD),
+        "__export": Route(snapshot.export, open_when_failed=EVERY_METHOD),
+        "__import": Route(snapshot.import_, open_when_failed=EVERY_METHOD),
+    },
+    box=Route(in_box),
+)

@@ -1,0 +1,68 @@
+"""``alveary cell``: the cells of a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from alveary.cli import options, printing
+from alveary.cli.client import Client, on_unit
+
+_PAGE: Final = 1000
+
+
+@click.group()
+def cell() -> None:
+    """Make, list and delete cells."""
+
+
+@cell.command()
+@click.argument("name")
+@on_unit
+def create(unit: Client, name: str) -> None:
+    """Make the cell NAME and print its URL."""
+    unit.unit("POST", "__ctl/Cell", {"Name": name})
+    click.echo(unit.urls.cell_url(name))
+
+
+@cell.command("list")
+@options.as_json
+@on_unit
+def list_(unit: Client, as_json: bool) -> None:
+    """List the cells."""
+    rows = [
+        {"name": each["Name"], "url": unit.urls.cell_url(each["Name"])}
+        for page in pages(unit, None, "Cell")
+        for each in page
+    ]
+    printing.show(rows, ("name", "url"), as_json=as_json)
+
+
+@cell.command()
+@click.argument("name")
+@click.option("--recursive", is_flag=True, help="With all that is in it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@on_unit
+def delete(unit: Client, name: str, recursive: bool, yes: bool) -> None:
+    """Delete the cell NAME, which must be empty unless --recursive."""
+    if not recursive:
+        unit.unit("DELETE", f"__ctl/Cell('{name}')")
+        return
+    if not yes:
+        click.confirm(f"Delete the cell {name} and all that is in it?", abort=True)
+    unit.cell("DELETE", name, "", X_Personium_Recursive="true")
+
+
+def pages(unit: Client, cell: str | None, entity_set: str) -> Iterator[list[dict[str, Any]]]:
+    """All entities of *entity_set* of *cell*, or of the unit (None), in pages."""
+    skip = 0
+    while True:
+        path = f"__ctl/{entity_set}?$top={_PAGE}&$skip={skip}"
+        answer = unit.unit("GET", path) if cell is None else unit.cell("GET", cell, path)
+        page: list[dict[str, Any]] = answer.json["d"]["results"]
+        yield page
+        if len(page) < _PAGE:
+            return
+        skip += _PAGE

@@ -1,0 +1,542 @@
+"""The configuration: every option once, with default, bounds, effect and the Personium key it stands for.
+
+What belongs here: the options as frozen values, and their reading from TOML, environment and command line.
+What does not: what any option does. ``docs/config.md`` is made from this file by ``make docs``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+PREFIX: Final = "ALVEARY_"
+FILE_VARIABLE: Final = "ALVEARY_CONFIG"
+FILE_NAME: Final = "alveary.toml"
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class ConfigError(Exception):
+    """One sentence that names the option and where its value came from, never the value of a secret."""
+
+
+class Secret(str):
+    """A text that no ``repr`` shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Whether there is one, and no more."""
+        return "Secret(set)" if self else "Secret(unset)"
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Where the server listens; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """In the form that :meth:`parse` reads."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, raw: str) -> Self:
+        """``HOST:PORT`` or ``[IPV6]:PORT``; else ValueError."""
+        host, colon, port = raw.rpartition(":")
+        bare = host.removeprefix("[").removesuffix("]")
+        if not colon or not bare or (":" in bare) != host.startswith("["):
+            raise ValueError("it must have the form HOST:PORT or [IPV6]:PORT")
+        if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
+            raise ValueError("the port must be a number from 0 to 65535")
+        return cls(bare, int(port))
+
+
+class Url(str):
+    """An absolute http or https URL that ends in a slash, without credentials, query or fragment."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, raw: str) -> Self:
+        """*raw* with its final slash; else ValueError."""
+        parts = urlsplit(raw)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it must be an absolute http or https URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("it must have no credentials, query or fragment")
+        return cls(raw if raw.endswith("/") else raw + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A count for each layer of nested types, the entity type first; None leaves it to the total alone."""
+
+    counts: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        """In the form that :meth:`parse` reads."""
+        return ",".join("*" if count is None else str(count) for count in self.counts)
+
+    @classmethod
+    def parse(cls, raw: str) -> Self:
+        """Numbers or ``*``, separated by commas; else ValueError."""
+        if not re.fullmatch(r"(\*|\d{1,9})(,(\*|\d{1,9}))*", raw):
+            raise ValueError("it must be numbers or *, separated by commas")
+        return cls(tuple(None if count == "*" else int(count) for count in raw.split(",")))
+
+
+def _option(effect: str, personium: str = "", *, ge: float | None = None, le: float | None = None) -> msgspec.Meta:
+    """An option's effect, the Personium keys it stands for (less ``io.personium.core.``), and its bounds."""
+    return msgspec.Meta(description=effect, extra={"personium": personium}, ge=ge, le=le)
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of options."""
+
+
+class Tls(_Section, frozen=True, kw_only=True):
+    """TLS of the server itself."""
+
+    certificate: Annotated[Path | None, _option("PEM file of the certificate chain; unset: plain http.")] = None
+    key: Annotated[Path | None, _option("PEM file of the private key.")] = None
+
+
+class Unit(_Section, frozen=True, kw_only=True):
+    """The unit's identity towards other units."""
+
+    certificate: Annotated[
+        Path | None, _option("PEM file of the signing certificate; unset: one is made.", "x509.crt")
+    ] = None
+    key: Annotated[Path | None, _option("PEM file of its private key.", "x509.key")] = None
+    trusted_roots: Annotated[
+        tuple[Path, ...],
+        _option("PEM files of the authorities that other units' certificates go back to.", "x509.root"),
+    ] = ()
+
+
+class Auth(_Section, frozen=True, kw_only=True):
+    """Passwords, throttling and tokens."""
+
+    password_regex: Annotated[
+        re.Pattern[str], _option("What a new password must match as a whole.", "security.auth.password.regex")
+    ] = re.compile(r"^[a-zA-Z0-9\-_!$*=^`{|}~.@]{6,32}$")
+    hash_log2_n: Annotated[
+        int, _option("scrypt cost as a power of two.", "security.auth.password.scrypt.cpuCost", ge=10, le=20)
+    ] = 14
+    hash_r: Annotated[int, _option("scrypt block size.", "security.auth.password.scrypt.memoryCost", ge=1, le=32)] = 8
+    hash_p: Annotated[
+        int, _option("scrypt rounds.", "security.auth.password.scrypt.parallelization", ge=1, le=16)
+    ] = 5
+    sha256_salt: Annotated[
+        Secret,
+        _option("The salt of sha-256 hashes that were made by an older unit.", "security.auth.password.salt"),
+    ] = Secret("")
+    lock_count: Annotated[
+        int,
+        _option("Failures in a row that lock an account; 0: never.", "authn.account.lockCount", ge=0, le=100),
+    ] = 0
+    lock_time_s: Annotated[
+        int, _option("How long an account stays locked.", "authn.account.lockTime", ge=0, le=2_592_000)
+    ] = 0
+    valid_authn_interval_s: Annotated[
+        float,
+        _option(
+            "How long any login of an account fails after a failed one.",
+            "authn.account.validAuthnInterval",
+            ge=0,
+        ),
+    ] = 1
+    throttle_from: Annotated[
+        int, _option("From which failure in a row that interval doubles, per account and per address.", ge=1)
+    ] = 5
+    throttle_max_s: Annotated[float, _option("The longest interval that doubling leads to.", ge=0)] = 300
+    failure_floor_ms: Annotated[
+        int,
+        _option("The time after which every failed login answers, so that none tells why.", ge=0, le=10_000),
+    ] = 300
+    access_token_s: Annotated[int, _option("Longest life of an access token.", ge=1, le=3_600)] = 3_600
+    refresh_token_s: Annotated[int, _option("Longest life of a refresh token.", ge=1, le=86_400)] = 86_400
+    code_s: Annotated[int, _option("Life of an authorization code.", ge=1, le=600)] = 600
+    scope_ropc: Annotated[
+        str,
+        _option("Widest scope of the password grant, blanks between.", "security.token.defaultScope.ropc"),
+    ] = "root"
+    scope_assertion: Annotated[
+        str,
+        _option("Widest scope of the assertion grant, blanks between.", "security.token.defaultScope.assertion"),
+    ] = "root"
+    scope_grant_code: Annotated[
+        str,
+        _option("Widest scope of the code grant, blanks between.", "security.token.defaultScope.grant_code"),
+    ] = "root"
+    introspect_username: Annotated[
+        str, _option("Basic user name accepted by token introspection; empty: none.", "introspect.username")
+    ] = ""
+    introspect_password: Annotated[Secret, _option("Its password.", "introspect.password")] = Secret("")
+
+
+class Html(_Section, frozen=True, kw_only=True):
+    """Where a cell's pages come from when the cell itself names no source."""
+
+    relay_url: Annotated[str, _option("Page of a cell's root.", "cell.relayhtmlurl.default")] = ""
+    authorization_url: Annotated[str, _option("Login page.", "cell.authorizationhtmlurl.default")] = ""
+    password_change_url: Annotated[
+        str, _option("Password change page.", "cell.authorizationpasswordchangehtmlurl.default")
+    ] = ""
+
+
+class Log(_Section, frozen=True, kw_only=True):
+    """The unit's log lines on standard error, and the event logs of the cells."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], _option("The least important lines that are written.")
+    ] = "info"
+    format: Annotated[Literal["json", "console"], _option("One JSON object per line, or text for people.")] = "json"
+    rotate_bytes: Annotated[int, _option("Size at which a cell's event log is archived.", ge=64 * KIB)] = 50 * MIB
+    keep: Annotated[int, _option("Archived event logs kept per cell.", ge=0)] = 12
+
+
+class Dav(_Section, frozen=True, kw_only=True):
+    """The WebDAV face."""
+
+    semantics: Annotated[
+        Literal["personium", "rfc4918"], _option("Whose word holds where Personium and RFC 4918 differ.")
+    ] = "personium"
+
+
+class OData(_Section, frozen=True, kw_only=True):
+    """The OData face."""
+
+    shape: Annotated[
+        Literal["personium", "v2"], _option("Whose JSON single entities have: Personium's or OData V2's.")
+    ] = "personium"
+
+
+class Limits(_Section, frozen=True, kw_only=True):
+    """What one request, cell or collection may hold; one more is refused with the catalogue's code."""
+
+    # The HTTP edge
+    header_bytes: Annotated[int, _option("Request line and headers together.", ge=1 * KIB)] = 64 * KIB
+    header_timeout_s: Annotated[float, _option("Time for all headers to arrive.", ge=0.05)] = 10
+    url_bytes: Annotated[int, _option("Path and query of a request.", ge=256)] = 50 * KIB
+    body_idle_s: Annotated[float, _option("Longest pause between two pieces of a body.", ge=0.05)] = 60
+    keep_alive_s: Annotated[float, _option("How long an idle connection is kept.", ge=0)] = 30
+    shutdown_s: Annotated[float, _option("Time that requests have to end once the unit is told to stop.", ge=0)] = 30
+    concurrent_requests: Annotated[int, _option("Requests in progress; more wait or get 503.", ge=1)] = 1_024
+    upload_bytes: Annotated[int, _option("One uploaded file; 0: any size.", ge=0)] = 0
+    json_bytes: Annotated[int, _option("A JSON body.", ge=1 * KIB)] = 8 * MIB
+    form_bytes: Annotated[int, _option("A form body, tokens in it included.", ge=1 * KIB)] = 256 * KIB
+    xml_bytes: Annotated[int, _option("An XML body.", ge=1 * KIB)] = 1 * MIB
+    xml_depth: Annotated[int, _option("Nesting of its elements.", ge=8)] = 64
+
+    # Storage
+    inline_bytes: Annotated[int, _option("Files up to this size live in their row, larger ones beside it.", ge=0)] = (
+        16 * KIB
+    )
+    disk_reserve_percent: Annotated[int, _option("Share of the disk that uploads leave free.", ge=0, le=90)] = 5
+    open_cells: Annotated[int, _option("Cells whose store stays open between requests.", ge=1)] = 256
+    cell_jobs: Annotated[int, _option("Exports and imports under way at once.", "thread.pool.num.io.cell", ge=1)] = 10
+    box_jobs: Annotated[int, _option("Box installs under way at once.", "thread.pool.num.io.box", ge=1)] = 20
+    cell_wait_s: Annotated[
+        float,
+        _option(
+            "How long an export, import or deletion of a cell waits for the writes before it.",
+            "lock.cell.retry.times lock.cell.retry.interval",
+            ge=0,
+        ),
+    ] = 5
+
+    # WebDAV
+    children: Annotated[
+        int,
+        _option("Resources directly in one collection, snapshot files too.", "dav.childresource.maxnum", ge=1),
+    ] = 1_024
+    depth: Annotated[int, _option("Nesting of collections.", "dav.depth.maxnum", ge=1)] = 50
+
+    # Snapshots
+    snapshot_bytes: Annotated[int, _option("One snapshot file; 0: any size.", ge=0)] = 0
+    snapshot_name_chars: Annotated[int, _option("Its name without .zip.", ge=1, le=192)] = 192
+    snapshot_entries: Annotated[int, _option("Entries of a snapshot that is imported.", ge=32)] = 2_000_000
+    snapshot_line_bytes: Annotated[int, _option("One JSON line or small JSON entry of it.", ge=64 * KIB)] = 32 * MIB
+
+    # Links and OData
+    links_per_entity: Annotated[
+        int, _option("N:N links of an entity by one navigation property.", "odata.links.NtoN.maxnum", ge=1)
+    ] = 150_000
+    entity_types: Annotated[
+        int, _option("Entity types of a collection.", "box.odata.schema.MaxEntityTypes", ge=1)
+    ] = 100
+    properties: Annotated[
+        int,
+        _option("Properties of an entity type, through its complex types.", "box.odata.schema.MaxProperties", ge=1),
+    ] = 400
+    simple_properties: Annotated[
+        Layers,
+        _option("Simple properties per layer of nesting.", "box.odata.schema.property.LayerLimits.SimpleType"),
+    ] = Layers((None, 50, 30, 10))
+    complex_properties: Annotated[
+        Layers,
+        _option("Complex properties per layer of nesting.", "box.odata.schema.property.LayerLimits.ComplexType"),
+    ] = Layers((20, 5, 2, 0))
+    top_default: Annotated[int, _option("Rows of a list without $top.", "odata.query.top.default", ge=1)] = 25
+    top_max: Annotated[int, _option("Largest $top.", "odata.query.top.maxnum", ge=1)] = 10_000
+    skip_max: Annotated[int, _option("Largest $skip.", "odata.query.skip.maxnum", ge=0)] = 100_000
+    expand_top_max: Annotated[int, _option("Largest $top beside $expand.", "odata.query.expand.top.maxnum", ge=1)] = (
+        100
+    )
+    expand_list_max: Annotated[
+        int, _option("Related entities of one entity in a list.", "odata.expand.list.maxnum", ge=1)
+    ] = 100
+    expand_retrieve_max: Annotated[
+        int, _option("Related entities of one entity alone.", "odata.expand.retrieve.maxnum", ge=1)
+    ] = 1_000
+    expand_list_properties: Annotated[
+        int, _option("Properties in $expand of a list.", "odata.query.expand.property.maxnum.list", ge=1)
+    ] = 2
+    expand_retrieve_properties: Annotated[
+        int,
+        _option("Properties in $expand of one entity.", "odata.query.expand.property.maxnum.retrieve", ge=1),
+    ] = 10
+    batch_bytes: Annotated[int, _option("A $batch body.", ge=1 * KIB)] = 64 * MIB
+    batch_requests: Annotated[int, _option("Requests in a $batch.", "odata.batch.bulkRequestMaxSize", ge=1)] = 1_000
+    batch_timeout_s: Annotated[
+        float, _option("After this the rest of a $batch answers 408.", "odata.batch.timeoutInMillis", ge=1)
+    ] = 270
+    batch_pause_ms: Annotated[
+        int, _option("How long a $batch of low priority pauses.", "odata.batch.sleepInMillis", ge=0)
+    ] = 50
+    batch_pause_interval_ms: Annotated[
+        int, _option("How often it does.", "odata.batch.sleepIntervalInMillis", ge=1)
+    ] = 1_000
+
+    # Bar files
+    bar_bytes: Annotated[int, _option("A bar file.", "bar.file.maxSize", ge=1 * KIB)] = 100 * MIB
+    bar_entry_bytes: Annotated[int, _option("One entry of it.", "bar.entry.maxSize", ge=1 * KIB)] = 10 * MIB
+    bar_progress_s: Annotated[
+        int, _option("How long the progress of an install is told.", "bar.progress.expireInSec", ge=1)
+    ] = 259_200
+
+    # Messages, events, streams
+    message_destinations: Annotated[int, _option("Receivers of one message.", ge=1)] = 1_000
+    event_hops: Annotated[
+        int, _option("Rules that may follow from one another; 0: none at all.", "event.hop.maxnum", ge=0)
+    ] = 3
+    stream_s: Annotated[int, _option("How long a stream keeps what nobody fetched.", "stream.expiresIn", ge=1)] = (
+        3_600
+    )
+
+
+class Script(_Section, frozen=True, kw_only=True):
+    """The sandbox that runs the scripts of service collections."""
+
+    workers: Annotated[int, _option("Worker processes, the idle ones included.", ge=1)] = 16
+    memory_bytes: Annotated[int, _option("Memory of one script.", ge=8 * MIB)] = 64 * MIB
+    stack_bytes: Annotated[int, _option("Its stack.", ge=128 * KIB, le=4 * MIB)] = 768 * KIB
+    js_time_s: Annotated[float, _option("Time it may compute, waits for the unit excluded.", ge=0.05)] = 5
+    wall_s: Annotated[float, _option("Time until it is killed.", ge=0.05)] = 50
+    host_calls: Annotated[int, _option("Calls it may make to the unit.", ge=1)] = 1_000
+    frame_bytes: Annotated[int, _option("One message between a script and the unit.", ge=64 * KIB)] = 16 * MIB
+    idle_s: Annotated[float, _option("How long a worker waits for its box's next request.", ge=0)] = 30
+    per_cell_concurrency: Annotated[int, _option("Scripts of one cell at once.", ge=1)] = 8
+    requests_per_worker: Annotated[int, _option("Requests after which a worker is replaced.", ge=1)] = 1_000
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """The whole configuration, read once."""
+
+    data: Annotated[Path, _option("The data folder; made on first start.")] = Path("data")
+    bind: Annotated[Bind, _option("Where the server listens.")] = Bind("127.0.0.1", 8080)
+    base_url: Annotated[
+        Url | None,
+        _option("The unit's URL as clients see it; unset: made from the bind address.", "unitScheme unitPort"),
+    ] = None
+    path_style: Annotated[
+        bool, _option("Cell URLs {unit}/{cell}/; else {cell}.{unit}/ alone.", "pathBasedCellUrl.enabled")
+    ] = True
+    aliases: Annotated[tuple[str, ...], _option("Further authorities (host or host:port) that are this unit.")] = ()
+    api_version: Annotated[str, _option("The answered X-Personium-Version.", "version")] = "1.8.4"
+    master_token: Annotated[
+        Secret,
+        _option("A fixed token that may do everything, for operators and tests; empty: none.", "masterToken"),
+    ] = Secret("")
+    unit_user_issuers: Annotated[
+        tuple[str, ...], _option("Cell URLs whose tokens make unit users.", "unitUser.issuers")
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[Network, ...], _option("Networks whose X-Forwarded-Proto, -Host and -For are believed.")
+    ] = ()
+    tls: Tls = Tls()
+    unit: Unit = Unit()
+    auth: Auth = Auth()
+    html: Html = Html()
+    log: Log = Log()
+    dav: Dav = Dav()
+    odata: OData = OData()
+    limits: Limits = Limits()
+    script: Script = Script()
+
+
+def _words(raw: object) -> tuple[str, ...]:
+    words = re.split(r"[\s,]+", raw.strip()) if isinstance(raw, str) else raw
+    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+        raise ValueError("it must be a list of texts")
+    return tuple(words)
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError("it must be a text")
+    return raw
+
+
+_PARSERS: Final[Mapping[object, Callable[[object], object]]] = {
+    Path: lambda raw: Path(_text(raw)),
+    Path | None: lambda raw: Path(_text(raw)),
+    Bind: lambda raw: Bind.parse(_text(raw)),
+    Url | None: lambda raw: Url.parse(_text(raw)),
+    Layers: lambda raw: Layers.parse(_text(raw)),
+    Secret: lambda raw: Secret(_text(raw)),
+    re.Pattern[str]: lambda raw: re.compile(_text(raw)),
+    tuple[str, ...]: _words,
+    tuple[Path, ...]: lambda raw: tuple(map(Path, _words(raw))),
+    tuple[Network, ...]: lambda raw: tuple(map(ipaddress.ip_network, _words(raw))),
+}
+"""How the types are read that are more than a number, a truth value or a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its dotted key, its environment variable, and what is declared of it."""
+
+    key: str
+    bounded: Any
+    default: object
+
+    @property
+    def type(self) -> object:
+        """Its type without the bounds."""
+        return typing.get_args(self.bounded)[0]
+
+    @property
+    def meta(self) -> msgspec.Meta:
+        """Its effect, Personium key and bounds."""
+        meta: msgspec.Meta = typing.get_args(self.bounded)[1]
+        return meta
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.key.replace(".", "_").upper()
+
+    def parse(self, raw: object, source: str) -> object:
+        """*raw* as a value of this option.
+
+        Raises:
+            ConfigError: naming the key and *source*.
+        """
+        try:
+            if parser := _PARSERS.get(self.type):
+                return parser(raw)
+            return msgspec.convert(raw, self.bounded, strict=source != self.variable)
+        except (ValueError, re.error) as problem:
+            raise ConfigError(f"The option {self.key} (from {source}) is not valid: {problem}.") from None
+
+
+def options(section: type[_Section] = Config, prefix: str = "") -> Iterator[Option]:
+    """Every option in the order of declaration."""
+    for field in msgspec.structs.fields(section):
+        if isinstance(field.type, type) and issubclass(field.type, _Section):
+            yield from options(field.type, f"{field.name}.")
+        else:
+            yield Option(prefix + field.name, field.type, field.default)
+
+
+def load(
+    overrides: Mapping[str, object],
+    environ: Mapping[str, str],
+    read_file: Callable[[Path], str],
+    file: Path | None = None,
+) -> Config:
+    """The configuration, each option from the strongest source that names it.
+
+    From strong to weak: *overrides* (the command line's, by dotted key; None: not given), *environ* (an empty
+    variable counts as not set), the TOML file, the default. The file is *file*, else the one that
+    ``ALVEARY_CONFIG`` names, else ``alveary.toml`` in the data folder if it is there.
+
+    Raises:
+        ConfigError: one sentence naming the key and its source.
+    """
+    known = {option.key: option for option in options()}
+    given = {key: (raw, "the command line") for key, raw in overrides.items() if raw is not None}
+    given = _from_environment(known, environ) | given
+    named = file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
+    folder, source = given.get("data", (str(Config().data), "the default"))
+    fallback = Path(str(known["data"].parse(folder, source))) / FILE_NAME
+    given = _from_file(named or fallback, read_file, required=named is not None) | given
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ConfigError(f"There is no option {unknown[0]} (from {given[unknown[0]][1]}).")
+    return _checked(_build({key: known[key].parse(*raw) for key, raw in given.items()}))
+
+
+Given = dict[str, tuple[object, str]]
+"""Raw values and where they came from, by dotted key."""
+
+
+def _from_environment(known: Mapping[str, Option], environ: Mapping[str, str]) -> Given:
+    by_variable = {option.variable: option.key for option in known.values()}
+    ours = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != FILE_VARIABLE}
+    if unknown := sorted(ours.keys() - by_variable.keys()):
+        raise ConfigError(f"There is no option for the environment variable {unknown[0]}.")
+    return {by_variable[name]: (text, name) for name, text in ours.items() if text}
+
+
+def _from_file(path: Path, read_file: Callable[[Path], str], *, required: bool) -> Given:
+    try:
+        document = tomllib.loads(read_file(path))
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(f"The configuration file {path} does not exist.") from None
+        return {}
+    except (OSError, ValueError) as problem:
+        raise ConfigError(f"The configuration file {path} cannot be read: {problem}.") from None
+    given: Given = {}
+    for key, value in document.items():
+        nested = (
+            {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
+        )
+        given |= {name: (inner, str(path)) for name, inner in nested.items()}
+    return given
+
+
+def _build(values: Mapping[str, object]) -> Config:
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, _, name = key.rpartition(".")
+        sections.setdefault(section, {})[name] = value
+    nested = {
+        field.name: field.type(**sections[field.name])
+        for field in msgspec.structs.fields(Config)
+        if field.name in sections
+    }
+    return Config(**sections.get("", {}), **nested)
+
+
+def _checked(config: Config) -> Config:
+    for name, pair in (("tls", config.tls), ("unit", config.unit)):
+        if (pair.certificate is None) != (pair.key is None):
+            raise ConfigError(f"The options {name}.certificate and {name}.key are set together or not at all.")
+    return config

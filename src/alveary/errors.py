@@ -1,0 +1,207 @@
+"""The refusal catalogue: every answer that says no, with its Personium code, text and log level.
+
+What belongs here: one :class:`Kind` per error code, and the one exception, :class:`Refusal`, that carries a kind
+upward. What does not: HTTP. The status of a kind is the three digits in its code, and only ``http`` reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+INFO: Final = "info"
+WARN: Final = "warn"
+ERROR: Final = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A row of the catalogue: a code such as ``PR404-DV-0001``, its text with ``{named}`` parameters, a log level."""
+
+    code: str
+    text: str
+    level: str = INFO
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that the code names: the digits after ``PR``."""
+        return int(self.code[2:5])
+
+
+class Refusal(Exception):  # noqa: N818 - the house's word for an answer that says no
+    """An answer that says no: raised anywhere, rendered once at the edge.
+
+    *params* fill the named places of the kind's text; ``challenge`` and ``extra`` are read by the renderer.
+    """
+
+    def __init__(self, kind: Kind, **params: object) -> None:
+        """Refuse with *kind*; each named place of its text must be among *params*."""
+        super().__init__(kind.code)
+        self.kind = kind
+        self.params = params
+
+    @property
+    def text(self) -> str:
+        """The kind's text with its parameters filled in."""
+        return self.kind.text.format(**self.params)
+
+    def __str__(self) -> str:
+        """Code and text, as a log line shows them."""
+        return f"[{self.kind.code}] - {self.text}"
+
+
+# OAuth2 token endpoint (rendered as an OAuth2 error body)
+UNKNOWN_GRANT_TYPE: Final = Kind("PR400-AN-0001", "The grant_type [{value}] is not supported.")
+BAD_TARGET: Final = Kind("PR400-AN-0002", "p_target is not an absolute URL.")
+CLIENT_ASSERTION_UNREADABLE: Final = Kind("PR400-AN-0003", "The client assertion cannot be parsed.")
+OWNER_GRANT_REFUSED: Final = Kind("PR400-AN-0008", "This grant cannot represent the cell owner.")
+TOKEN_UNREADABLE: Final = Kind("PR400-AN-0009", "The token cannot be parsed.")
+TOKEN_EXPIRED: Final = Kind("PR400-AN-0010", "The token has expired.")
+NOT_A_REFRESH_TOKEN: Final = Kind("PR400-AN-0013", "The token is not a refresh token.")
+OWNER_NOT_REPRESENTED: Final = Kind("PR400-AN-0014", "The account may not represent the cell owner.")
+PARAMETER_REQUIRED: Final = Kind("PR400-AN-0016", "The parameter [{name}] is missing or has no valid value.")
+AUTHENTICATION_FAILED: Final = Kind("PR400-AN-0017", "Authentication failed.")
+CLIENT_AUTH_REQUIRED: Final = Kind("PR401-AN-0021", "Client authentication is required.")
+PASSWORD_CHANGE_REQUIRED: Final = Kind("PR401-AN-0023", "The password must be changed.")
+
+# Access control
+PASSWORD_FORMAT: Final = Kind("PR400-AU-0001", "The password does not have the required form.")
+BAD_REQUEST_PARAMETER: Final = Kind("PR400-AU-0002", "The request parameter [{name}] is not valid.")
+CREDENTIAL_MISSING: Final = Kind("PR400-AU-0003", "The header X-Personium-Credential is missing.")
+AUTH_REQUIRED: Final = Kind("PR401-AU-0001", "Authentication is required.")
+ACCESS_TOKEN_EXPIRED: Final = Kind("PR401-AU-0002", "The access token has expired.")
+UNKNOWN_AUTH_SCHEME: Final = Kind("PR401-AU-0003", "The authentication scheme is not supported.")
+BASIC_MALFORMED: Final = Kind("PR401-AU-0004", "The Basic credentials are malformed.")
+ACCESS_TOKEN_UNREADABLE: Final = Kind("PR401-AU-0006", "The access token cannot be parsed.")
+REFRESH_TOKEN_AS_ACCESS: Final = Kind("PR401-AU-0007", "A refresh token gives no access.")
+COOKIE_AUTH_FAILED: Final = Kind("PR401-AU-0009", "Authentication by cookie failed.")
+BASIC_AUTH_LOCKED: Final = Kind("PR401-AU-0010", "Basic authentication failed: the account is locked.")
+BASIC_AUTH_FAILED: Final = Kind("PR401-AU-0011", "Basic authentication failed.")
+PASSWORD_CHANGE_TOKEN: Final = Kind("PR401-AU-0012", "A password change token gives no access.")
+UNIT_USER_NEEDED: Final = Kind("PR403-AU-0001", "Only a unit user may do this.")
+LACKS_PRIVILEGE: Final = Kind("PR403-AU-0002", "The necessary privilege is lacking.")
+NOT_OWNER_OF_CELL: Final = Kind("PR403-AU-0003", "The cell belongs to another unit user.")
+SCHEMA_AUTH_NEEDED: Final = Kind("PR403-AU-0004", "App authentication is needed.")
+SCHEMA_MISMATCH: Final = Kind("PR403-AU-0005", "The token was issued for another app.")
+SCHEMA_LEVEL_TOO_LOW: Final = Kind("PR403-AU-0006", "The level of app authentication is too low.")
+SCOPE_TOO_SMALL: Final = Kind("PR403-AU-0007", "The scope of the token does not cover [{privilege}].")
+
+# OData and entity sets
+BODY_NOT_JSON: Final = Kind("PR400-OD-0001", "The request body is not valid JSON.")
+QUERY_UNREADABLE: Final = Kind("PR400-OD-0002", "The query cannot be parsed.")
+ENTITY_KEY_UNREADABLE: Final = Kind("PR400-OD-0004", "The entity key cannot be parsed.")
+FORMAT_UNKNOWN: Final = Kind("PR400-OD-0005", "The $format [{value}] is not supported.")
+FIELD_FORMAT: Final = Kind("PR400-OD-0006", "The field [{field}] does not have the required form.")
+FIELD_NOT_ALLOWED: Final = Kind("PR400-OD-0007", "The field [{field}] is not allowed here.")
+NO_SUCH_ASSOCIATION: Final = Kind("PR400-OD-0008", "There is no such association.")
+FIELD_REQUIRED: Final = Kind("PR400-OD-0009", "The field [{field}] is required.")
+KEY_AFTER_NAVIGATION: Final = Kind("PR400-OD-0010", "A key must not follow the navigation property.")
+KEY_NEEDED_AFTER_NAVIGATION: Final = Kind("PR400-OD-0011", "A key must follow the navigation property.")
+INLINECOUNT_UNKNOWN: Final = Kind("PR400-OD-0013", "The $inlinecount [{value}] is not supported.")
+KEY_IS_NULL: Final = Kind("PR400-OD-0016", "The key must not be null.")
+REFERENCED_ENTITY_MISSING: Final = Kind("PR400-OD-0024", "The entity that [{field}] refers to does not exist.")
+LINK_KEY_UNREADABLE: Final = Kind("PR400-OD-0028", "The entity key in $links cannot be parsed.")
+QUERY_VALUE: Final = Kind("PR400-OD-0029", "The query value [{name}]=[{value}] is out of range.")
+QUERY_NOT_A_NUMBER: Final = Kind("PR400-OD-0036", "The query option [{name}] is not a number.")
+TOO_MANY_LINKS: Final = Kind("PR400-OD-0038", "The number of links is at its limit.")
+HEADER_NOT_ASCII: Final = Kind("PR400-OD-0041", "The header [{name}] is not ASCII.")
+SCHEMA_URI_FORMAT: Final = Kind("PR400-OD-0050", "The field [{field}] is not a schema URI.")
+LINK_NOT_FOUND: Final = Kind("PR404-OD-0000", "Not found.")
+NO_SUCH_ENTITY_SET: Final = Kind("PR404-OD-0001", "There is no such entity set.")
+NO_SUCH_ENTITY: Final = Kind("PR404-OD-0002", "There is no such entity.")
+NO_SUCH_NAVIGATION: Final = Kind("PR404-OD-0003", "There is no such navigation property.")
+NOT_ACCEPTABLE_ODATA: Final = Kind("PR406-OD-0001", "The media type [{value}] cannot be served.")
+HAS_RELATED: Final = Kind("PR409-OD-0001", "The entity has related data.")
+LINK_EXISTS: Final = Kind("PR409-OD-0002", "The link exists already.")
+ENTITY_EXISTS: Final = Kind("PR409-OD-0003", "The entity exists already.")
+UNLINK_COLLIDES: Final = Kind("PR409-OD-0004", "Unlinked, [{entity}] would have the key of another entity.")
+LINK_COLLIDES: Final = Kind("PR409-OD-0005", "Linked, [{entity}] would have the key of another entity.")
+ENTITY_ETAG_MISMATCH: Final = Kind("PR412-OD-0002", "The ETag does not match.")
+
+# WebDAV
+XML_UNREADABLE: Final = Kind("PR400-DV-0001", "The XML cannot be parsed.")
+XML_CONTENT: Final = Kind("PR400-DV-0002", "The XML does not say what is expected here.")
+BAD_DEPTH: Final = Kind("PR400-DV-0003", "The Depth [{value}] is not valid.")
+ACL_ROLE_MISSING: Final = Kind("PR400-DV-0004", "The ACL names a role that does not exist.")
+ACL_BOX_MISSING: Final = Kind("PR400-DV-0005", "The ACL names the box [{box}], which does not exist.")
+ACL_INVALID: Final = Kind("PR400-DV-0006", "The ACL is not valid: {cause}.")
+TOO_MANY_CHILDREN: Final = Kind("PR400-DV-0007", "The collection holds as many resources as it may.")
+TOO_DEEP: Final = Kind("PR400-DV-0008", "Collections are nested as deeply as they may be.")
+BAD_HEADER: Final = Kind("PR400-DV-0009", "The header [{name}] has no valid value: [{value}].")
+HEADER_MISSING: Final = Kind("PR400-DV-0010", "The header [{name}] is missing.")
+MOVE_OF_SOURCE: Final = Kind("PR400-DV-0011", "A service source collection cannot be moved.")
+MOVE_ONTO_COLLECTION: Final = Kind("PR400-DV-0012", "A collection cannot be overwritten.")
+MOVE_INTO_ODATA: Final = Kind("PR400-DV-0013", "Nothing can be moved into an OData collection.")
+MOVE_INTO_FILE: Final = Kind("PR400-DV-0014", "Nothing can be moved under a file.")
+MOVE_OF_BOX: Final = Kind("PR400-DV-0015", "A box cannot be moved.")
+MOVE_INTO_SERVICE: Final = Kind("PR400-DV-0016", "Nothing can be moved into a service collection.")
+MOVE_ONTO_SOURCE: Final = Kind("PR400-DV-0017", "A service source collection cannot be overwritten.")
+MOVE_COLLECTION_UNDER_SOURCE: Final = Kind("PR400-DV-0018", "A source collection holds files only.")
+DEPTH_INFINITY: Final = Kind("PR403-DV-0001", "Depth infinity is not supported here.")
+HAS_CHILDREN: Final = Kind("PR403-DV-0003", "The collection is not empty.")
+BAD_RESOURCE_NAME: Final = Kind("PR403-DV-0004", "The name [{name}] is not allowed.")
+DESTINATION_IS_SOURCE: Final = Kind("PR403-DV-0005", "The destination [{url}] is the source.")
+NO_SUCH_RESOURCE: Final = Kind("PR404-DV-0001", "The resource [{url}] does not exist.")
+NO_SUCH_BOX: Final = Kind("PR404-DV-0002", "The box [{url}] does not exist.")
+NO_SUCH_CELL: Final = Kind("PR404-DV-0003", "The cell does not exist.")
+RESOURCE_EXISTS: Final = Kind("PR405-DV-0001", "The method is not allowed on this resource.")
+PARENT_MISSING: Final = Kind("PR409-DV-0001", "The parent collection [{url}] does not exist.")
+SNAPSHOT_EXISTS: Final = Kind("PR409-DV-0002", "The file [{name}] exists already.")
+ETAG_MISMATCH: Final = Kind("PR412-DV-0001", "The ETag does not match.")
+DESTINATION_EXISTS: Final = Kind("PR412-DV-0002", "The destination exists and Overwrite is F.")
+RANGE_NOT_SATISFIABLE: Final = Kind("PR416-DV-0001", "The range cannot be satisfied.")
+LOCKED: Final = Kind("PR423-DV-0001", "The resource is locked.")
+
+# Events and request keys
+BAD_REQUEST_KEY: Final = Kind("PR400-EV-0002", "The request key is not valid.")
+
+# Bodies in JSON outside OData, and what holds for every call
+JSON_KEY_MISSING: Final = Kind("PR400-CM-0001", "The required key [{key}] is missing.")
+JSON_VALUE_FORMAT: Final = Kind("PR400-CM-0002", "The value of [{key}] must have the form [{form}].")
+JSON_KEY_UNKNOWN: Final = Kind("PR400-CM-0003", "The key [{key}] is unknown.")
+JSON_UNREADABLE: Final = Kind("PR400-CM-0004", "The request body is not valid JSON: [{cause}].")
+BAD_AUTHORITY: Final = Kind("PR400-CM-0005", "The authority [{authority}] does not belong to the unit [{unit}].")
+MALFORMED_REQUEST: Final = Kind("PR400-CM-0006", "The request is malformed: {cause}.")
+NOT_ACCEPTABLE: Final = Kind("PR406-CM-0001", "The media type [{value}] cannot be served.")
+CELL_IMPORT_FAILED: Final = Kind(
+    "PR409-CM-0001",
+    "The import of the cell failed: only unit level calls, import, export, snapshots and tokens work.",
+)
+CELL_LOCKED: Final = Kind("PR409-CM-0002", "The cell cannot be changed now: [{reason}].")
+BODY_TOO_LARGE: Final = Kind("PR413-CM-0001", "The request body is larger than {limit} bytes.")
+URI_TOO_LONG: Final = Kind("PR414-CM-0001", "The request URI is longer than {limit} bytes.")
+HEADERS_TOO_LARGE: Final = Kind("PR431-CM-0001", "The request headers are larger than {limit} bytes.")
+
+# Snapshots, methods, preconditions
+SNAPSHOT_ENTRY_MISSING: Final = Kind("PR400-MC-0001", "The snapshot lacks or damages the entry [{entry}].")
+PATH_STYLE_DISABLED: Final = Kind("PR400-MC-0002", "Path-style cell URLs are disabled on this unit.")
+SNAPSHOT_VERSION: Final = Kind("PR400-MC-0003", "The snapshot has version [{actual}]; [{expected}] is expected.")
+SNAPSHOT_NOT_ZIP: Final = Kind("PR400-MC-0004", "The snapshot is not a usable zip file: {cause}.")
+SNAPSHOT_UNREADABLE: Final = Kind("PR400-MC-0005", "The snapshot cannot be read: {cause}.")
+NO_SUCH_URI: Final = Kind("PR404-MC-0001", "Nothing is served at this URI.")
+METHOD_NOT_ALLOWED: Final = Kind("PR405-MC-0001", "The method is not allowed here.")
+REQUEST_TIMEOUT: Final = Kind("PR408-MC-0001", "The request took too long.")
+CELL_IN_USE: Final = Kind("PR409-MC-0001", "The cell is in use.")
+PRECONDITION_HEADER: Final = Kind("PR412-MC-0001", "The header [{name}] does not have the required value.")
+MEDIA_TYPE_UNSUPPORTED: Final = Kind("PR415-MC-0001", "The media type is not supported.")
+JOB_CUT: Final = Kind("PR500-MC-0001", "The unit stopped before the end of the {job}.", WARN)
+NOT_IMPLEMENTED: Final = Kind("PR501-MC-0001", "The method is not implemented.")
+
+# HTML relay
+RELAY_URL_UNSET: Final = Kind("PR412-UI-0001", "The property [{name}] is not set.")
+
+# Scripts
+SCRIPT_FAILED: Final = Kind("PR500-SC-0005", "The service script failed.", WARN)
+SCRIPT_ENGINE_DOWN: Final = Kind("PR500-SC-0001", "The script engine cannot be reached.", ERROR)
+
+# Server
+TOO_MANY_REQUESTS: Final = Kind("PR503-SV-0001", "Too many concurrent requests.", WARN)
+SHUTTING_DOWN: Final = Kind("PR503-SV-0002", "The unit is shutting down.")
+DISK_FULL: Final = Kind("PR507-SV-0001", "The disk of the unit is full.", ERROR)
+QUOTA_EXCEEDED: Final = Kind("PR507-DV-0001", "The cell is full.")
+UNEXPECTED: Final = Kind("PR500-SV-9999", "Unknown exception [{trace}].", ERROR)
+
+
+def catalogue() -> dict[str, Kind]:
+    """Every kind of this module by its name, in the order of definition."""
+    return {name: value for name, value in globals().items() if isinstance(value, Kind)}

@@ -1,0 +1,1 @@
+"""The ASGI edge: routing, overrides, limits, authentication, ranges, the one error renderer."""

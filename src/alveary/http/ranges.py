@@ -1,0 +1,92 @@
+"""Answers that carry a file, whole or in parts (RFC 9110, sections 14 and 15.3.7).
+
+What does not belong here: the grammar of ``Range``, and where the bytes come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+from alveary.http.conditional import is_unchanged, range_applies, read_condition
+from alveary.http.response import Response
+from alveary.wire.etags import ETag
+from alveary.wire.http_dates import http_date
+from alveary.wire.ranges import ByteRange, parse_ranges
+
+Read = Callable[[int, int], AsyncIterator[bytes]]
+"""The bytes from a start up to an end, in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file to be answered: its version, media type and size; ``source`` is its bytes or reads them."""
+
+    etag: ETag
+    media_type: str
+    size_bytes: int
+    source: bytes | Read
+
+    def part(self, span: ByteRange) -> bytes | AsyncIterator[bytes]:
+        """The bytes of *span*."""
+        if isinstance(self.source, bytes):
+            return self.source[span.start : span.end]
+        return self.source(span.start, span.end)
+
+
+def file_response(
+    headers: Mapping[str, str], file: Download, new_boundary: Callable[[], str], *, method: str = "GET"
+) -> Response:
+    """The answer to a GET or HEAD of *file* with those request *headers*: 200, 206 or 304.
+
+    Range counts for GET alone. *new_boundary* gives a word that is not in the file.
+
+    Raises:
+        Refusal: ETAG_MISMATCH, RANGE_NOT_SATISFIABLE.
+    """
+    read_condition(headers).check(file.etag)
+    common = {
+        "etag": str(file.etag),
+        "last-modified": http_date(file.etag.updated_ms),
+        "accept-ranges": "bytes",
+    }
+    if is_unchanged(headers, file.etag):
+        return Response(304, common)
+    wanted = headers.get("range") if method == "GET" and range_applies(headers, file.etag) else None
+    spans = parse_ranges(wanted, file.size_bytes) if wanted is not None else ()
+    if len(spans) > 1:
+        return _multipart(file, spans, common, new_boundary())
+    common["content-type"] = file.media_type
+    if spans:
+        common["content-range"] = spans[0].content_range(file.size_bytes)
+    span = spans[0] if spans else ByteRange(0, file.size_bytes)
+    common["content-length"] = str(span.size_bytes)
+    return Response(206 if spans else 200, common, None if method == "HEAD" else file.part(span))
+
+
+def _multipart(file: Download, spans: tuple[ByteRange, ...], common: dict[str, str], boundary: str) -> Response:
+    heads = [
+        f"\r\n--{boundary}\r\ncontent-type: {file.media_type}\r\n"
+        f"content-range: {span.content_range(file.size_bytes)}\r\n\r\n".encode("latin-1", "replace")
+        for span in spans
+    ]
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    size_bytes = sum(map(len, heads)) + sum(span.size_bytes for span in spans) + len(tail)
+
+    parts = [file.part(span) for span in spans]  # opened now: what comes later is of one version
+
+    async def body() -> AsyncIterator[bytes]:
+        for head, part in zip(heads, parts, strict=True):
+            yield head
+            if isinstance(part, bytes):
+                yield part
+                continue
+            async for piece in part:
+                yield piece
+        yield tail
+
+    common |= {
+        "content-type": f"multipart/byteranges; boundary={boundary}",
+        "content-length": str(size_bytes),
+    }
+    return Response(206, common, body())

@@ -1,0 +1,204 @@
+"""A request as handlers see it: overrides applied, the body a stream.
+
+What belongs here: everything that is read off the request itself. What does not: what it is for, and who sent
+it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, Final
+
+from alveary.errors import BAD_REQUEST_KEY, BODY_TOO_LARGE, HEADER_NOT_ASCII, MALFORMED_REQUEST, Refusal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Network = IPv4Network | IPv6Network
+
+_REQUEST_KEY: Final = re.compile(r"[A-Za-z0-9_-]{0,128}")
+_NOT_OVERRIDDEN: Final = frozenset({"host", "content-length", "transfer-encoding"})
+"""Headers, beside all X-Forwarded ones, that say how the message travels: no X-Override changes them."""
+
+
+class ClientGone(Exception):  # noqa: N818 - no error of the unit's
+    """The client has left: there is nobody to answer."""
+
+
+class Request:
+    """One request.
+
+    ``wire_method`` is the method on the wire, ``method`` the one after X-HTTP-Method-Override. ``headers``
+    have names in lower case; repeated ones are joined. ``raw_path`` is as the client sent it,
+    ``query_string`` what follows the ``?``. ``scheme``, ``authority`` (None: there is no Host header) and
+    ``peer`` (the client's address, empty when unknown) are those that the client used, as far as trusted
+    proxies tell.
+    """
+
+    __slots__ = (
+        "_receive",
+        "_request_key",
+        "authority",
+        "body_begun",
+        "headers",
+        "http_version",
+        "method",
+        "peer",
+        "query_string",
+        "raw_path",
+        "scheme",
+        "wire_method",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, trusted_proxies: tuple[Network, ...] = ()) -> None:
+        self._receive = receive
+        self._request_key: str | None = None
+        self.body_begun = False
+        self.http_version: str = scope["http_version"]
+        self.wire_method: str = scope["method"]
+        self.raw_path: bytes = scope["raw_path"]
+        self.query_string: str = scope["query_string"].decode("latin-1")
+        self.headers, overrides = _read_headers(scope["headers"])
+        for name, value in overrides:
+            self.headers[name] = value
+        override = self.headers.get("x-http-method-override") if self.wire_method == "POST" else None
+        self.method = override or self.wire_method
+        self.scheme: str = scope["scheme"]
+        self.authority = self.headers.get("host")
+        self.peer: str = client[0] if (client := scope["client"]) else ""
+        if trusted_proxies and _is_trusted(self.peer, trusted_proxies):
+            self._believe_proxy(trusted_proxies)
+
+    def _believe_proxy(self, trusted: tuple[Network, ...]) -> None:
+        headers = self.headers
+        self.scheme = headers.get("x-forwarded-proto", self.scheme).partition(",")[0].strip().lower()
+        if "x-forwarded-host" in headers:
+            self.authority = headers["x-forwarded-host"].partition(",")[0].strip()
+        # From the nearest outwards: whatever stands before the first untrusted address may be made up.
+        for address in reversed(headers.get("x-forwarded-for", "").split(",")):
+            bare = _bare_address(address.strip())
+            if bare is None:
+                break
+            self.peer = bare
+            if not _is_trusted(bare, trusted):
+                break
+
+    def check(self) -> None:
+        """Pass when the request is one that can be routed at all.
+
+        Raises:
+            Refusal: MALFORMED_REQUEST, BAD_REQUEST_KEY, HEADER_NOT_ASCII.
+        """
+        headers = self.headers
+        if self.http_version != "1.1":
+            self._check_old_version()
+        elif self.authority is None:
+            raise Refusal(MALFORMED_REQUEST, cause="there is no Host header")
+        if "transfer-encoding" in headers and headers["transfer-encoding"].lower() != "chunked":
+            raise Refusal(MALFORMED_REQUEST, cause="the Transfer-Encoding is not understood")
+        key = headers.get("x-personium-requestkey")
+        if key is not None and not _REQUEST_KEY.fullmatch(key):
+            raise Refusal(BAD_REQUEST_KEY)
+        if not headers.get("accept", "").isascii():
+            raise Refusal(HEADER_NOT_ASCII, name="Accept")
+
+    def _check_old_version(self) -> None:
+        if self.http_version != "1.0":
+            raise Refusal(MALFORMED_REQUEST, cause="the HTTP version is neither 1.0 nor 1.1")
+        if "transfer-encoding" in self.headers:
+            raise Refusal(MALFORMED_REQUEST, cause="HTTP 1.0 has no Transfer-Encoding")
+
+    def request_key(self, new_hex: Callable[[], str]) -> str:
+        """The client's X-Personium-RequestKey, else ``PCS-`` and what *new_hex* gave at the first call."""
+        if self._request_key is None:
+            self._request_key = self.headers.get("x-personium-requestkey") or f"PCS-{new_hex()}"
+        return self._request_key
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the client sends a body, be it of unknown length."""
+        return self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
+
+    @property
+    def body(self) -> AsyncIterator[bytes]:
+        """The body in pieces as they arrive, to be read once. While none is asked for the client has to wait.
+
+        Raises:
+            ClientGone: the client left before its end.
+        """
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        if self.body_begun or not self.has_body:
+            return
+        self.body_begun = True
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            more = message.get("more_body", False)
+            if piece := message.get("body"):
+                yield piece
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The whole body, at most *max_bytes*.
+
+        Raises:
+            Refusal: BODY_TOO_LARGE.
+            ClientGone: the client left before its end.
+        """
+        if int(self.headers.get("content-length", "0")) > max_bytes:
+            raise Refusal(BODY_TOO_LARGE, limit=max_bytes)
+        pieces: list[bytes] = []
+        size_bytes = 0
+        async for piece in self.body:
+            size_bytes += len(piece)
+            if size_bytes > max_bytes:
+                raise Refusal(BODY_TOO_LARGE, limit=max_bytes)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def wait_until_gone(self) -> None:
+        """Return once the client has left or has its answer; what still comes of the body is dropped."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """The headers by name, and what X-Override puts in their place."""
+    headers: dict[str, str] = {}
+    overrides: list[tuple[str, str]] = []
+    for raw_name, raw_value in raw:
+        name = raw_name.decode("latin-1")
+        value = raw_value.decode("latin-1")
+        if name == "x-override":
+            other, _, instead = value.partition(":")
+            other = other.strip().lower()
+            if other and other not in _NOT_OVERRIDDEN and not other.startswith("x-forwarded-"):
+                overrides.append((other, instead.strip()))
+        elif name in headers:
+            headers[name] += f"{'; ' if name == 'cookie' else ', '}{value}"
+        else:
+            headers[name] = value
+    return headers, overrides
+
+
+def _bare_address(text: str) -> str | None:
+    """The IP address *text* without brackets and port, None when it is none."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
+
+
+def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    bare = _bare_address(address)
+    return bare is not None and any(ip_address(bare) in network for network in trusted)

@@ -1,0 +1,55 @@
+"""What a cell keeps beside its contents, and no import replaces: snapshot files, jobs, login history.
+
+What does not belong here: the contents of a snapshot file (``wire``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from alveary.model.names import SnapshotFileName
+from alveary.model.tree import Content
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFile:
+    """One file of the snapshot area."""
+
+    name: SnapshotFileName
+    media_type: str
+    content: Content
+    version: int
+    published_ms: int
+    updated_ms: int
+
+
+class JobKind(StrEnum):
+    """What a job does to its cell; the text that a refusal names it by."""
+
+    EXPORT = "cell export"
+    IMPORT = "cell import"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An export or import that has been accepted and has not ended: what a restart finds and ends.
+
+    ``contents`` names the contents that were in service when it began, ``progress`` is the share of bytes done, 0
+    to 100.
+    """
+
+    kind: JobKind
+    name: str
+    started_ms: int
+    contents: str
+    progress: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoginHistory:
+    """What is known of an account's logins; ``failed_count`` counts the failures since the last success."""
+
+    last_authenticated_ms: int | None = None
+    failed_count: int = 0
+    last_failure_ms: int = 0

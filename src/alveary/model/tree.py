@@ -1,0 +1,97 @@
+"""The WebDAV tree of a cell as values: nodes, the bytes of files, and what a path leads to.
+
+What does not belong here: XML, HTTP, and where bytes are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from alveary.model import acl as acls
+from alveary.model.acl import Acl
+
+SOURCE_COLLECTION: Final = "__src"
+"""The collection under a service collection that holds its scripts."""
+
+
+class NodeKind(StrEnum):
+    """What a node is, in the words of a snapshot's metadata."""
+
+    CELL = "Cell"
+    BOX = "col.box"
+    COLLECTION = "col.webdav"
+    ODATA = "col.odata"
+    SERVICE = "col.svc"
+    STREAM = "col.stream"
+    FILE = "dav.file"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a file: held in the row when small (``inline``), else in a blob of that id."""
+
+    size_bytes: int
+    sha256: bytes
+    inline: bytes | None = None
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One resource of the tree.
+
+    ``properties`` are the dead properties: ``localName@namespace`` to the XML text of the whole element.
+    ``parent`` is the id of the node above, empty for the cell's own node. A box's node is named by the box's id.
+    ``content`` is there for files only.
+    """
+
+    id: str
+    parent: str
+    name: str
+    kind: NodeKind
+    version: int
+    published_ms: int
+    updated_ms: int
+    acl: Acl = acls.EMPTY
+    properties: Mapping[str, str] = field(default_factory=dict)
+    media_type: str | None = None
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box: its entity's id and name (the main box: the cell's id and ``__``), and the URI of its app, if any."""
+
+    id: str
+    name: str
+    schema: str | None
+    published_ms: int
+    updated_ms: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a path leads to: the nodes found from the cell's own downwards, and the segments that lead nowhere.
+
+    ``box`` is None when the path names a box that does not exist; then the chain holds the cell's node alone.
+    ``segments`` are the names asked for below the box.
+    """
+
+    box: Box | None
+    chain: tuple[Node, ...]
+    rest: tuple[str, ...]
+    segments: tuple[str, ...]
+
+    @property
+    def node(self) -> Node | None:
+        """The resource itself, None when something on the way is missing."""
+        return self.chain[-1] if self.box is not None and not self.rest else None
+
+    @property
+    def nearest(self) -> Node:
+        """The deepest node that exists on the way."""
+        return self.chain[-1]

@@ -1,0 +1,34 @@
+"""What use cases need from the outside, as protocols; :class:`Ports` gathers one of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alveary.config import Config
+from alveary.obs import Log
+from alveary.ports.clock import Clock, Ids
+from alveary.ports.engine import Engine
+from alveary.ports.jobs import Jobs
+from alveary.ports.keys import Attempts, Keys, Passwords
+from alveary.ports.store import Registry, Store
+from alveary.ports.urls import Urls
+
+__all__ = ["Ports"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """One adapter for each port, and the configuration."""
+
+    config: Config
+    registry: Registry
+    store: Store
+    engine: Engine
+    keys: Keys
+    passwords: Passwords
+    attempts: Attempts
+    jobs: Jobs
+    urls: Urls
+    clock: Clock
+    ids: Ids
+    log: Log

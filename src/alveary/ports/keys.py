@@ -1,0 +1,49 @@
+"""Secrets of the unit: sealing small texts, and hashing passwords.
+
+What does not belong here: what is sealed (``wire.tokens``) and the text form of a hash (``wire.passwords``).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from alveary.model.accounts import Credential
+
+
+class Keys(Protocol):
+    """Authenticated encryption under the unit's secrets; *purpose* separates one use from another."""
+
+    def seal(self, purpose: str, plain: bytes) -> bytes:
+        """*plain* so that only this unit can read it, different at every call."""
+
+    def unseal(self, purpose: str, sealed: bytes) -> bytes | None:
+        """What was sealed for the same purpose; None when it was not, or was changed."""
+
+    def is_master_token(self, token: str) -> bool:
+        """Whether *token* is the configured unit master token; never when none is configured."""
+
+    def is_operator_token(self, token: str) -> bool:
+        """Whether *token* was minted with this unit's operator key and is still valid."""
+
+
+class Passwords(Protocol):
+    """Password hashing, beside other requests and a bounded number at a time."""
+
+    async def hash(self, password: str) -> Credential:
+        """A new credential for *password*."""
+
+    async def verify(self, password: str, credential: Credential | None) -> bool:
+        """Whether *password* belongs to *credential*; without one: no, after as much work."""
+
+
+class Attempts(Protocol):
+    """How often logins from an address have failed of late."""
+
+    def wait_ms(self, address: str) -> int:
+        """How long the address must wait before its next try; 0 when it need not."""
+
+    def failed(self, address: str) -> None:
+        """Note a failure."""
+
+    def succeeded(self, address: str) -> None:
+        """Note a success: earlier failures are forgiven."""

@@ -1,0 +1,266 @@
+"""Who is asking, and whether they may: the one privilege check.
+
+Order of the check: the unit's own users, password-change tokens, the app authentication that the box asks for, Basic
+where it is not accepted, then the grants of the resource and of all that stands above it, up to the cell. What does
+not belong here: how a token is read (``authentication``) and which call needs what (each use case says so itself).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from alveary.errors import (
+    AUTH_REQUIRED,
+    LACKS_PRIVILEGE,
+    NOT_OWNER_OF_CELL,
+    PASSWORD_CHANGE_TOKEN,
+    SCHEMA_LEVEL_TOO_LOW,
+    SCHEMA_MISMATCH,
+    SCOPE_TOO_SMALL,
+    UNIT_USER_NEEDED,
+    Kind,
+    Refusal,
+)
+from alveary.model.acl import Acl
+from alveary.model.cell import Cell
+from alveary.model.privileges import GRANTED_BY, READING, BoxPrivilege, CellPrivilege, Privilege
+from alveary.model.tree import Node, Place
+from alveary.ports import Ports
+from alveary.ports.store import NodeReader
+
+
+class Who(StrEnum):
+    """What kind of subject a request has."""
+
+    ANONYMOUS = "anonymous"
+    REFUSED = "refused"
+    PASSWORD_CHANGE = "password change"  # noqa: S105  # nosec B105 - a kind of subject
+    ACCOUNT = "account"
+    UNIT_USER = "unit user"
+    UNIT_ADMIN = "unit admin"
+
+
+class ContentsRole(StrEnum):
+    """What a unit user may do with the contents of cells."""
+
+    NONE = "none"
+    READER = "reader"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a call needs on a path: a privilege where something is there, another where nothing is.
+
+    ``on_parent``: the first is needed on the collection above instead of on the resource itself. Where nothing is,
+    the nearest thing above is asked.
+    """
+
+    present: BoxPrivilege
+    absent: BoxPrivilege
+    on_parent: bool = False
+
+
+class _HasNodes(Protocol):
+    @property
+    def nodes(self) -> NodeReader: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BoxPath:
+    """A box's name and the names below it."""
+
+    box: str
+    segments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who is asking.
+
+    ``principals`` are the ids of the subject's roles and the words that an ACL may grant to. ``scopes`` bound what
+    a token gives at cell level. ``schema`` is the app that the token was issued to, ending in ``#c`` when that app is
+    confidential. ``refusal`` says why credentials that came were not accepted: they give what everyone has.
+    ``until_ms`` is when the token ends that gave all this. ``request_key`` names the request in what it leaves.
+    """
+
+    cell: Cell | None
+    who: Who
+    principals: frozenset[str]
+    cell_acl: Acl
+    subject: str | None = None
+    account_id: str | None = None
+    schema: str | None = None
+    scopes: frozenset[str] = frozenset()
+    basic: bool = False
+    contents_role: ContentsRole = ContentsRole.NONE
+    refusal: Kind | None = None
+    until_ms: int | None = None
+    request_key: str = ""
+
+    @property
+    def here(self) -> Cell:
+        """The cell of a cell-level call.
+
+        Raises:
+            Refusal: UNIT_USER_NEEDED when this is none.
+        """
+        if self.cell is None:
+            raise Refusal(UNIT_USER_NEEDED)
+        return self.cell
+
+    # Cell level
+
+    def require(self, privilege: CellPrivilege) -> None:
+        """Return when the subject holds *privilege* on the cell.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, PASSWORD_CHANGE_TOKEN, SCOPE_TOO_SMALL.
+        """
+        if self._unit_may(privilege):
+            return
+        if self.who is Who.PASSWORD_CHANGE:
+            raise Refusal(PASSWORD_CHANGE_TOKEN)
+        if self.basic:
+            raise Refusal(AUTH_REQUIRED)
+        if not self.cell_acl.grants(GRANTED_BY[privilege], self.principals):
+            raise self._refused()
+        if self.who is Who.ACCOUNT and GRANTED_BY[privilege].isdisjoint(self.scopes):
+            raise Refusal(SCOPE_TOO_SMALL, privilege=privilege)
+
+    def may(self, privilege: CellPrivilege) -> bool:
+        """Whether :meth:`require` would return."""
+        try:
+            self.require(privilege)
+        except Refusal:
+            return False
+        return True
+
+    def require_account(self, privilege: CellPrivilege) -> tuple[Cell, str]:
+        """The cell and id of the subject's own account; its token's scope, not an ACL, must cover *privilege*.
+
+        A password-change token will do.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, SCOPE_TOO_SMALL.
+        """
+        if self.basic or self.who in {Who.ANONYMOUS, Who.REFUSED}:
+            raise Refusal(self.refusal or AUTH_REQUIRED)
+        if self.cell is None or self.account_id is None:
+            raise Refusal(LACKS_PRIVILEGE)
+        if self.who is Who.ACCOUNT and GRANTED_BY[privilege].isdisjoint(self.scopes):
+            raise Refusal(SCOPE_TOO_SMALL, privilege=privilege)
+        return self.cell, self.account_id
+
+    # Unit level
+
+    def require_unit(self) -> None:
+        """Return when the subject is one of the unit: a unit user or an administrator.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, PASSWORD_CHANGE_TOKEN.
+        """
+        if self.who in {Who.UNIT_ADMIN, Who.UNIT_USER}:
+            return
+        if self.who is Who.PASSWORD_CHANGE:
+            raise Refusal(PASSWORD_CHANGE_TOKEN)
+        if self.who is Who.ACCOUNT:
+            raise Refusal(UNIT_USER_NEEDED)
+        raise self._refused()
+
+    def require_owner(self, cell: Cell) -> None:
+        """Return when the subject is of the unit and *cell* is theirs; an administrator's is every cell.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, NOT_OWNER_OF_CELL, PASSWORD_CHANGE_TOKEN.
+        """
+        self.require_unit()
+        if self.who is Who.UNIT_USER and (cell.owner is None or cell.owner != self.subject):
+            raise Refusal(NOT_OWNER_OF_CELL)
+
+    def _owns(self) -> bool:
+        if self.who is Who.UNIT_ADMIN:
+            return True
+        return self.who is Who.UNIT_USER and self.cell is not None and self.cell.owner == self.subject
+
+    def _unit_may(self, privilege: Privilege) -> bool:
+        if self.contents_role is ContentsRole.NONE or not self._owns():
+            return False
+        return self.contents_role is ContentsRole.ADMIN or privilege in READING
+
+    # Box level
+
+    async def require_at(self, ports: Ports, path: BoxPath, need: Need) -> Place:
+        """What *path* leads to, once the subject may do there what *need* says; also when nothing is there.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, PASSWORD_CHANGE_TOKEN, SCHEMA_MISMATCH,
+                SCHEMA_LEVEL_TOO_LOW.
+        """
+
+        async def judge(tx: _HasNodes) -> Place:
+            return await self.judge(tx, path, need)
+
+        return await ports.store.contents(self.here).read(judge)
+
+    async def judge(self, tx: _HasNodes, path: BoxPath, need: Need) -> Place:
+        """The same within a transaction: what a write asks again before it changes anything.
+
+        Raises:
+            Refusal: as :meth:`require_at`.
+        """
+        place = await tx.nodes.locate(path.box, path.segments)
+        if place.node is None:
+            self.require_on(place, place.chain, need.absent)
+        else:
+            self.require_on(place, place.chain[:-1] if need.on_parent else place.chain, need.present)
+        return place
+
+    def require_on(self, place: Place, chain: Sequence[Node], privilege: BoxPrivilege) -> None:
+        """Return when the subject holds *privilege* on the last node of *chain*, which begins with the cell's own.
+
+        Raises:
+            Refusal: as :meth:`require_at`.
+        """
+        if self._unit_may(privilege):
+            return
+        if self.who is Who.PASSWORD_CHANGE:
+            raise Refusal(PASSWORD_CHANGE_TOKEN)
+        schema = place.box.schema if place.box else None
+        self._require_schema(schema, chain)
+        if self.basic and schema is not None:
+            raise Refusal(AUTH_REQUIRED)
+        granting = GRANTED_BY[privilege]
+        if not any(node.acl.grants(granting, self.principals) for node in reversed(chain)):
+            raise self._refused()
+
+    def may_on(self, place: Place, chain: Sequence[Node], privilege: BoxPrivilege) -> bool:
+        """Whether :meth:`require_on` would return."""
+        try:
+            self.require_on(place, chain, privilege)
+        except Refusal:
+            return False
+        return True
+
+    def _require_schema(self, box_schema: str | None, chain: Sequence[Node]) -> None:
+        levels = (node.acl.require_schema_authz for node in reversed(chain))
+        level = next((level for level in levels if level is not None), "none")
+        if level == "none":
+            return
+        if self.who in {Who.ANONYMOUS, Who.REFUSED}:
+            raise self._refused()
+        if self.schema is None:
+            # A running Personium names the mismatch, not the lack, where the box belongs to an app.
+            raise Refusal(SCHEMA_MISMATCH if box_schema is not None else SCHEMA_LEVEL_TOO_LOW)
+        if box_schema is not None and self.schema.removesuffix("#c") != box_schema:
+            raise Refusal(SCHEMA_MISMATCH)
+        if level == "confidential" and not self.schema.endswith("#c"):
+            raise Refusal(SCHEMA_LEVEL_TOO_LOW)
+
+    def _refused(self) -> Refusal:
+        if self.refusal is not None:
+            return Refusal(self.refusal)
+        return Refusal(AUTH_REQUIRED if self.who is Who.ANONYMOUS else LACKS_PRIVILEGE)

@@ -1,0 +1,151 @@
+"""The one check of a name and a password, for every path that takes them.
+
+All reasons to fail look alike and take the same time. A failure closes the account for an interval that doubles from
+the fifth in a row on, and counts against the address it came from. What does not belong here: tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from alveary.errors import AUTHENTICATION_FAILED, Refusal
+from alveary.model.accounts import Account, AccountStatus, Address
+from alveary.model.cell import Cell
+from alveary.model.keep import LoginHistory
+from alveary.model.tree import Node
+from alveary.ports import Ports
+from alveary.ports.store import KeepReadTx, KeepTx, ReadTx, WriteTx
+from alveary.wire import xml
+from alveary.wire.passwords import SHA256
+
+BASIC_TYPE: Final = "basic"
+UNRECORDED_PROPERTY: Final = "accountsnotrecordingauthhistory@urn:x-personium:xmlns"
+_PROPERTY_DEPTH: Final = 8
+_MAX_DOUBLINGS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login that succeeded, and what was known of the account before it."""
+
+    account: Account
+    before: LoginHistory
+
+
+async def log_in(ports: Ports, cell: Cell, name: str, password: str, address: str | None) -> Login:
+    """The login of account *name*, recorded; *address* is the client's own.
+
+    An account that must change its password logs in: what it may then do is the caller's to bound.
+
+    Raises:
+        Refusal: AUTHENTICATION_FAILED, after the same time whatever the reason.
+    """
+    floor = asyncio.get_running_loop().create_task(asyncio.sleep(ports.config.auth.failure_floor_ms / 1000))
+    try:
+        return await _log_in(ports, cell, name, password, address)
+    except Refusal:
+        await floor
+        raise
+    finally:
+        floor.cancel()
+
+
+async def _log_in(ports: Ports, cell: Cell, name: str, password: str, address: str | None) -> Login:
+    async def known(tx: ReadTx) -> tuple[Account | None, bool]:
+        entity = await tx.principals.account_named(name)
+        return (Account.of(entity) if entity else None), name in _unrecorded(await tx.nodes.root())
+
+    account, unrecorded = await ports.store.contents(cell).read(known)
+    before = await _history(ports, cell, account)
+    if _closed_until_ms(ports, before) > ports.clock.now_ms() or _must_wait(ports, address):
+        raise Refusal(AUTHENTICATION_FAILED)  # no try: it is not counted, so nobody can keep an account closed
+    # The work of the hash is done for every name, known or not, admitted or not.
+    credential = account.credential if account and _admitted(account, address) else None
+    if not await ports.passwords.verify(password, credential) or account is None:
+        await _count_failure(ports, cell, account, before, address)
+        raise Refusal(AUTHENTICATION_FAILED)
+    if address is not None:
+        ports.attempts.succeeded(address)
+    if not unrecorded:
+        await _record(ports, cell, account, LoginHistory(last_authenticated_ms=ports.clock.now_ms()))
+    if credential is not None and credential.algorithm == SHA256:
+        await _rehash(ports, cell, account, password)
+    return Login(account, before)
+
+
+def _unrecorded(root: Node) -> frozenset[str]:
+    element = root.properties.get(UNRECORDED_PROPERTY)
+    if element is None:
+        return frozenset()
+    text = "".join(map(str, xml.parse(element.encode(), max_depth=_PROPERTY_DEPTH).itertext()))
+    return frozenset(name.strip() for name in text.split(","))
+
+
+async def _history(ports: Ports, cell: Cell, account: Account | None) -> LoginHistory:
+    if account is None:
+        return LoginHistory()
+    account_id = account.id
+
+    async def find(tx: KeepReadTx) -> LoginHistory:
+        return await tx.logins.find(account_id)
+
+    return await ports.store.keep(cell).read(find)
+
+
+def _closed_until_ms(ports: Ports, history: LoginHistory) -> int:
+    auth = ports.config.auth
+    failures = history.failed_count
+    if not failures:
+        return 0
+    doublings = min(max(0, failures - auth.throttle_from + 1), _MAX_DOUBLINGS)
+    interval_s = min(auth.valid_authn_interval_s * 2.0**doublings, auth.throttle_max_s)
+    if auth.lock_count and failures >= auth.lock_count:
+        interval_s = max(interval_s, auth.lock_time_s)
+    return history.last_failure_ms + int(interval_s * 1000)
+
+
+def _must_wait(ports: Ports, address: str | None) -> bool:
+    return address is not None and ports.attempts.wait_ms(address) > 0
+
+
+def _admitted(account: Account, address: str | None) -> bool:
+    try:
+        client: Address | None = ipaddress.ip_address(address) if address else None
+    except ValueError:
+        client = None
+    return (
+        BASIC_TYPE in account.types
+        and account.addresses.admits(client)
+        and account.status is not AccountStatus.DEACTIVATED
+    )
+
+
+async def _count_failure(
+    ports: Ports, cell: Cell, account: Account | None, before: LoginHistory, address: str | None
+) -> None:
+    if address is not None:
+        ports.attempts.failed(address)
+    if account is not None:
+        failed = replace(before, failed_count=before.failed_count + 1, last_failure_ms=ports.clock.now_ms())
+        await _record(ports, cell, account, failed)
+
+
+async def _record(ports: Ports, cell: Cell, account: Account, history: LoginHistory) -> None:
+    async def save(tx: KeepTx) -> None:
+        await tx.logins.save(account.id, history)
+
+    await ports.store.keep(cell).write(save)
+
+
+async def _rehash(ports: Ports, cell: Cell, account: Account, password: str) -> None:
+    credential = await ports.passwords.hash(password)
+
+    async def save(tx: WriteTx) -> None:
+        entity = await tx.entities.get(account.id)
+        if entity is not None:
+            await tx.entities.save(replace(entity, hidden=credential.as_hidden()))
+
+    await ports.store.contents(cell).write(save)

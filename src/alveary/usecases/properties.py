@@ -1,0 +1,290 @@
+"""Properties and ACLs of a cell and of what is in its boxes: PROPFIND, PROPPATCH, ACL.
+
+What does not belong here: XML, and what an ACL grants (``access``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from alveary.errors import ACL_BOX_MISSING, ACL_ROLE_MISSING, METHOD_NOT_ALLOWED, RESOURCE_EXISTS, Refusal
+from alveary.model.acl import Ace, Acl
+from alveary.model.cell import Cell
+from alveary.model.entities import EntityKind
+from alveary.model.names import MAIN_BOX
+from alveary.model.privileges import BoxPrivilege, CellPrivilege
+from alveary.model.tree import Box, Node, Place
+from alveary.ports import Ports
+from alveary.ports.store import BoxReader, EntityReader, ReadTx, WriteTx
+from alveary.usecases.access import Access, BoxPath, Need
+from alveary.usecases.events import event, local_url
+from alveary.usecases.files import etag_of, existing, in_source, is_source_collection, noun
+from alveary.wire.acl_xml import Principal, RoleRef, WrittenAcl
+from alveary.wire.dav_xml import LIVE, Outcome, PropertyUpdate
+from alveary.wire.etags import ETag
+
+READ: Final = Need(BoxPrivilege.READ_PROPERTIES, BoxPrivilege.READ_PROPERTIES)
+PATCH: Final = Need(BoxPrivilege.WRITE_PROPERTIES, BoxPrivilege.WRITE_PROPERTIES)
+SET_ACL: Final = Need(BoxPrivilege.WRITE_ACL, BoxPrivilege.WRITE_ACL)
+
+OK: Final = "200 OK"
+NOT_FOUND: Final = "404 Not Found"
+FORBIDDEN: Final = "403 Forbidden"
+FAILED_DEPENDENCY: Final = "424 Failed Dependency"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAce:
+    """An entry of an ACL with its role's name; ``above`` is the place it is inherited from (None: its own)."""
+
+    principal: Principal
+    privileges: tuple[CellPrivilege | BoxPrivilege, ...]
+    above: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A resource as PROPFIND shows it.
+
+    ``segments`` are the names below the cell: the box's and those below it. ``aces`` is None when the subject may
+    not see the ACL.
+    """
+
+    segments: tuple[str, ...]
+    node: Node
+    aces: tuple[ShownAce, ...] | None
+
+
+class _Directory(Protocol):
+    @property
+    def entities(self) -> EntityReader: ...
+    @property
+    def boxes(self) -> BoxReader: ...
+
+
+@dataclass(slots=True)
+class _RoleNames:
+    """The names of roles by id, each looked up once; None for a role that is gone."""
+
+    tx: _Directory
+    known: dict[str, RoleRef | None] = field(default_factory=dict)
+
+    async def shown(self, acl: Acl, above: tuple[str, ...] | None) -> tuple[ShownAce, ...]:
+        aces = [(await self._principal(ace.principal), ace) for ace in acl.aces]
+        return tuple(ShownAce(who, ace.privileges, above) for who, ace in aces if who is not None)
+
+    async def _principal(self, principal: str) -> Principal | None:
+        if principal in _WORDS:
+            return principal
+        if principal not in self.known:
+            self.known[principal] = await self._role(principal)
+        return self.known[principal]
+
+    async def _role(self, role_id: str) -> RoleRef | None:
+        role = await self.tx.entities.get(role_id)
+        if role is None or role.kind is not EntityKind.ROLE:
+            return None
+        box = await self.tx.boxes.get(role.scope) if role.scope else None
+        return RoleRef(box.name if box else MAIN_BOX, role.key)
+
+
+_WORDS: Final = frozenset({"all", "authenticated", "unauthenticated"})
+
+
+# Below a box
+
+
+async def find(
+    ports: Ports, access: Access, path: BoxPath, *, children: bool
+) -> tuple[ETag, AsyncIterator[list[Shown]]]:
+    """The ETag of what is at *path*, and its properties, with those of what is directly under it (*children*).
+
+    Raises:
+        Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI.
+    """
+    place = await access.require_at(ports, path, READ)
+    node = existing(place)
+
+    async def rows(tx: ReadTx) -> AsyncIterator[Shown]:
+        names = _RoleNames(tx)
+        inherited = await _inherited(names, path, place.chain)
+        sees = access.may_on(place, place.chain, BoxPrivilege.READ_ACL)
+        here = (path.box, *path.segments)
+        own = await names.shown(node.acl, None)
+        yield Shown(here, node, own + inherited if sees else None)
+        if not children:
+            return
+        inherited = await _inherited(names, path, (*place.chain, node))
+        async for child in tx.nodes.children(node.id):
+            aces = await _child_aces(access, place, child, names, inherited, sees=sees)
+            yield Shown((*here, child.name), child, aces)
+
+    contents = ports.store.contents(access.here)
+    if children:
+        return etag_of(node), contents.stream(rows)
+    return etag_of(node), _one_batch([shown async for shown in contents.stream(rows)])
+
+
+async def _child_aces(
+    access: Access,
+    place: Place,
+    child: Node,
+    names: _RoleNames,
+    inherited: tuple[ShownAce, ...],
+    *,
+    sees: bool,
+) -> tuple[ShownAce, ...] | None:
+    if not sees and (not child.acl.aces or not access.may_on(place, (*place.chain, child), BoxPrivilege.READ_ACL)):
+        return None
+    return await names.shown(child.acl, None) + inherited if child.acl.aces else inherited
+
+
+async def _inherited(names: _RoleNames, path: BoxPath, chain: Sequence[Node]) -> tuple[ShownAce, ...]:
+    """The entries of all above the last node of *chain*, the nearest first."""
+    everything = (path.box, *path.segments)
+    found: tuple[ShownAce, ...] = ()
+    for index in range(len(chain) - 2, -1, -1):
+        found += await names.shown(chain[index].acl, everything[:index])
+    return found
+
+
+async def _one_batch(batches: list[list[Shown]]) -> AsyncIterator[list[Shown]]:
+    for batch in batches:
+        yield batch
+
+
+async def patch(ports: Ports, access: Access, path: BoxPath, update: PropertyUpdate) -> tuple[ETag, list[Outcome]]:
+    """Set and remove dead properties of what is at *path*: all that *update* names, or none.
+
+    Removing one that is not there is told as missing, and stops nothing else, as in Personium.
+
+    Raises:
+        Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, CELL_LOCKED.
+    """
+    await access.require_at(ports, path, PATCH)
+
+    async def save(tx: WriteTx) -> tuple[ETag, list[Outcome]]:
+        place = await access.judge(tx, path, PATCH)
+        node = existing(place)
+        if is_source_collection(place):
+            raise Refusal(METHOD_NOT_ALLOWED)
+        node, outcomes = await _patch(tx, node, update)
+        await tx.outbox.append(event(access, f"{noun(node.kind)}.proppatch", local_url(path), 207))
+        return etag_of(node), outcomes
+
+    return await ports.store.contents(access.here).write(save)
+
+
+async def _patch(tx: WriteTx, node: Node, update: PropertyUpdate) -> tuple[Node, list[Outcome]]:
+    named = {**update.to_set, **update.to_remove}
+    protected = LIVE.intersection(named)
+    if protected:
+        return node, [
+            Outcome(element, FORBIDDEN if name in protected else FAILED_DEPENDENCY) for name, element in named.items()
+        ]
+    properties = {**node.properties, **update.to_set}
+    outcomes = [Outcome(element, OK) for element in update.to_set.values()]
+    for name, element in update.to_remove.items():
+        outcomes.append(Outcome(element, NOT_FOUND if properties.pop(name, None) is None else OK))
+    changed = replace(node, version=node.version + 1, updated_ms=tx.now_ms, properties=properties)
+    await tx.nodes.save(changed)
+    return changed, outcomes
+
+
+async def set_acl(ports: Ports, access: Access, path: BoxPath, written: WrittenAcl) -> ETag:
+    """Replace the ACL of what is at *path* whole; its new ETag.
+
+    Raises:
+        Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, METHOD_NOT_ALLOWED (inside a
+            service's sources), ACL_ROLE_MISSING, ACL_BOX_MISSING, CELL_LOCKED.
+    """
+    await access.require_at(ports, path, SET_ACL)
+
+    async def save(tx: WriteTx) -> ETag:
+        place = await access.judge(tx, path, SET_ACL)
+        node = existing(place)
+        if is_source_collection(place):
+            raise Refusal(METHOD_NOT_ALLOWED)
+        if in_source(place):
+            raise Refusal(RESOURCE_EXISTS)
+        changed = replace(node, version=node.version + 1, acl=await _resolve(tx, written))
+        await tx.nodes.save(changed)
+        await tx.outbox.append(event(access, f"{noun(node.kind)}.acl", local_url(path), 200))
+        return etag_of(changed)
+
+    return await ports.store.contents(access.here).write(save)
+
+
+async def _resolve(tx: WriteTx, written: WrittenAcl) -> Acl:
+    aces = [Ace(await _principal_id(tx, ace.principal), ace.privileges) for ace in written.aces]
+    return Acl(tuple(aces), written.require_schema_authz)
+
+
+async def _principal_id(tx: WriteTx, principal: Principal) -> str:
+    if isinstance(principal, str):
+        return principal
+    scope = ""
+    if principal.box != MAIN_BOX:
+        box: Box | None = await tx.boxes.find(principal.box)
+        if box is None:
+            raise Refusal(ACL_BOX_MISSING, box=principal.box)
+        scope = box.id
+    role = await tx.entities.find(EntityKind.ROLE, scope, principal.name)
+    if role is None:
+        raise Refusal(ACL_ROLE_MISSING)
+    return role.id
+
+
+# The cell itself
+
+
+async def find_of_cell(ports: Ports, access: Access) -> tuple[Cell, Shown]:
+    """The cell's row and its properties, its ACL only for those who may read it.
+
+    Raises:
+        Refusal: as Access.require.
+    """
+    access.require(CellPrivilege.PROPFIND)
+    sees = access.may(CellPrivilege.ACL_READ)
+
+    async def read(tx: ReadTx) -> Shown:
+        root = await tx.nodes.root()
+        return Shown((), root, await _RoleNames(tx).shown(root.acl, None) if sees else None)
+
+    return access.here, await ports.store.contents(access.here).read(read)
+
+
+async def patch_cell(ports: Ports, access: Access, update: PropertyUpdate) -> tuple[ETag, list[Outcome]]:
+    """Set and remove dead properties of the cell; its unit users' right alone.
+
+    Raises:
+        Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, NOT_OWNER_OF_CELL, CELL_LOCKED.
+    """
+    access.require_owner(access.here)
+
+    async def save(tx: WriteTx) -> tuple[ETag, list[Outcome]]:
+        node, outcomes = await _patch(tx, await tx.nodes.root(), update)
+        await tx.outbox.append(event(access, "cell.proppatch", "personium-localcell:/", 207))
+        return etag_of(node), outcomes
+
+    return await ports.store.contents(access.here).write(save)
+
+
+async def set_acl_of_cell(ports: Ports, access: Access, written: WrittenAcl) -> ETag:
+    """Replace the cell's ACL whole; its new ETag.
+
+    Raises:
+        Refusal: as Access.require; ACL_ROLE_MISSING, ACL_BOX_MISSING, CELL_LOCKED.
+    """
+    access.require(CellPrivilege.ACL)
+
+    async def save(tx: WriteTx) -> ETag:
+        root = await tx.nodes.root()
+        changed = replace(root, version=root.version + 1, acl=await _resolve(tx, written))
+        await tx.nodes.save(changed)
+        await tx.outbox.append(event(access, "cell.acl", "personium-localcell:/", 200))
+        return etag_of(changed)
+
+    return await ports.store.contents(access.here).write(save)

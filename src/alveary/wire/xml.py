@@ -1,0 +1,82 @@
+"""XML that came from outside, read with care: no DTD, no entities, bounded depth.
+
+lxml accepts a DTD even when it resolves no entities, so one is refused before anything is parsed. What does not
+belong here: what an element means.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from lxml import etree
+
+from alveary.errors import XML_UNREADABLE, Kind, Refusal
+
+DAV: Final = "{DAV:}"
+PERSONIUM: Final = "{urn:x-personium:xmlns}"
+XML_BASE: Final = "{http://www.w3.org/XML/1998/namespace}base"
+
+_DOCTYPE: Final = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
+_ENCODED: Final = (("utf-16", (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")), ("utf-8", (b"",)))
+
+
+def parse(text: bytes, *, max_depth: int, refusal: Kind = XML_UNREADABLE) -> etree._Element:
+    """The root element of *text*.
+
+    Raises:
+        Refusal: *refusal* when it is no well-formed XML, declares a DTD, or nests deeper than *max_depth*.
+    """
+    encoding = next(name for name, starts in _ENCODED if text.startswith(starts))
+    try:
+        # A declaration of another encoding could hide a DTD from the search: what is searched is what is parsed.
+        decoded = text.decode(encoding)
+        if _DOCTYPE.search(decoded):
+            raise Refusal(refusal)
+        parser = etree.XMLParser(
+            encoding="utf-8",
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        root = etree.fromstring(_without_declaration(decoded).encode(), parser)
+    except (UnicodeError, etree.XMLSyntaxError, ValueError):
+        raise Refusal(refusal) from None
+    if _deeper_than(root, max_depth):
+        raise Refusal(refusal)
+    return root
+
+
+def _without_declaration(text: str) -> str:
+    text = text.lstrip("\ufeff \t\r\n")
+    if text.startswith("<?xml") and "?>" in text:
+        return text[text.index("?>") + 2 :]
+    return text
+
+
+def _deeper_than(root: etree._Element, max_depth: int) -> bool:
+    depth = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > max_depth:
+            return True
+    return False
+
+
+def render(root: etree._Element) -> bytes:
+    """*root* as a UTF-8 document with a declaration."""
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def escape(text: str) -> str:
+    """*text* for the inside of an element or of an attribute in double quotes; what XML cannot hold is replaced."""
+    if not text.isalnum():
+        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+        text = _UNREPRESENTABLE.sub("\ufffd", text)
+    return text
+
+
+_UNREPRESENTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

@@ -1,0 +1,1 @@
+"""Tests are sentences, grouped by the claim they prove."""

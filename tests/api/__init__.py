@@ -1,0 +1,1 @@
+"""The protocol faces through the ASGI application, as a client sees them."""

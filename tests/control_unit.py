@@ -1,0 +1,166 @@
+"""A unit with one cell, for tests of control entities on a real store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from alveary.adapters.blobs.files import BlobLimits
+from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
+from alveary.adapters.machine import SystemClock, SystemIds
+from alveary.adapters.sqlite.registry import SqliteRegistry
+from alveary.adapters.sqlite.store import StoreSettings
+from alveary.config import Config, Limits
+from alveary.errors import Kind, Refusal
+from alveary.model.acl import EMPTY
+from alveary.model.cell import Cell, CellStatus
+from alveary.model.edm import EntityKey, EntitySet, Row
+from alveary.model.entities import Entity, EntityKind, JsonValue
+from alveary.model.names import CellName
+from alveary.model.tree import Node, NodeKind, Place
+from alveary.ports import Ports
+from alveary.usecases import entities, links
+from alveary.usecases.access import Access, ContentsRole, Who
+from alveary.usecases.links import Origin
+from alveary.wire.etags import Precondition
+from alveary.wire.odata_options import Paging
+from alveary.wire.urls import Urls
+
+NOBODY = cast(Any, None)
+ALWAYS = Precondition()
+ALL = Paging(top=100, count=True)
+
+
+def given(**members: JsonValue) -> entities.Given:
+    async def read() -> dict[str, JsonValue]:
+        return members
+
+    return read
+
+
+def role(name: str, box: str | None = None) -> dict[str, JsonValue]:
+    return {"Name": name, "_Box.Name": box}
+
+
+def key(*values: str | None) -> EntityKey:
+    return EntityKey(values)
+
+
+def way(entity_set: EntitySet, navigation: str, *values: str | None) -> Origin:
+    found = entity_set.navigation(navigation)
+    assert found is not None
+    return Origin(entity_set, EntityKey(values), found)
+
+
+async def refusal_of(call: Awaitable[object]) -> Kind:
+    with pytest.raises(Refusal) as caught:
+        await call
+    assert caught.value.text
+    return caught.value.kind
+
+
+@dataclass
+class Unit:
+    """A unit with one cell, asked by its administrator unless another asks."""
+
+    ports: Ports
+    admin: Access
+
+    async def create(self, entity_set: EntitySet, **members: JsonValue) -> Row:
+        return await entities.create(self.ports, self.admin, entity_set, given(**members))
+
+    async def retrieve(self, entity_set: EntitySet, *values: str | None) -> Row:
+        return await entities.retrieve(self.ports, self.admin, entity_set, EntityKey(values))
+
+    async def change(
+        self, row: Row, *, merge: bool = False, expect: Precondition = ALWAYS, **members: JsonValue
+    ) -> Row:
+        return await entities.change(
+            self.ports, self.admin, row.entity_set, row.key, given(**members), merge=merge, expect=expect
+        )
+
+    async def remove(self, row: Row, expect: Precondition = ALWAYS) -> None:
+        await entities.remove(self.ports, self.admin, row.entity_set, row.key, expect=expect)
+
+    async def link(self, origin: Origin, *values: str | None) -> None:
+        async def read() -> EntityKey:
+            return EntityKey(values)
+
+        await links.link(self.ports, self.admin, origin, read)
+
+    async def unlink(self, origin: Origin, *values: str | None) -> None:
+        await links.unlink(self.ports, self.admin, origin, EntityKey(values))
+
+    async def linked(self, origin: Origin, paging: Paging = ALL) -> list[tuple[str | None, ...]]:
+        page = await links.list_linked(self.ports, self.admin, origin, paging)
+        return [row.key.values for row in page.rows]
+
+    async def apply(self, body: Callable[[Any], Awaitable[Any]]) -> Any:
+        return await self.ports.store.contents(self.admin.here).write(body)
+
+    async def stored(self, kind: EntityKind, name: str) -> Entity:
+        async def find(tx: Any) -> Entity | None:
+            return await tx.entities.find(kind, "", name)
+
+        found = await self.apply(find)
+        assert isinstance(found, Entity)
+        return found
+
+    async def events(self) -> list[dict[str, JsonValue]]:
+        async def read(tx: Any) -> list[str]:
+            return [text for (text,) in tx.connection.execute("SELECT event FROM outbox ORDER BY seq")]
+
+        return [orjson.loads(text) for text in await self.apply(read)]
+
+    async def place_of(self, box: str) -> Place:
+        async def locate(tx: Any) -> Place:
+            return await tx.nodes.locate(box, ())
+
+        return cast(Place, await self.apply(locate))
+
+    async def put_something_into(self, box: str) -> None:
+        place = await self.place_of(box)
+        assert place.node is not None
+        thing = Node(SystemIds().new(), place.node.id, "thing", NodeKind.COLLECTION, 1, 1, 1)
+
+        async def save(tx: Any) -> None:
+            await tx.nodes.save(thing)
+
+        await self.apply(save)
+
+
+async def unread() -> dict[str, JsonValue]:
+    raise AssertionError("the body was read before the privilege was known")
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Unit]:
+    registry = SqliteRegistry(
+        StoreSettings(folder, BlobLimits(disk_reserve_percent=0)), clock=SystemClock(), ids=SystemIds()
+    )
+    passwords = ScryptPasswords(ScryptCost(log2_n=4, p=1))
+    ports = Ports(
+        config=Config(limits=Limits(links_per_entity=2)),
+        registry=registry,
+        store=registry.store,
+        engine=NOBODY,
+        keys=NOBODY,
+        passwords=passwords,
+        attempts=NOBODY,
+        jobs=NOBODY,
+        log=NOBODY,
+        urls=Urls.parse("https://unit.example/", path_style=True),
+        clock=SystemClock(),
+        ids=SystemIds(),
+    )
+    fresh = Cell(SystemIds().new(), CellName("cell"), "owner", CellStatus.NORMAL, "", 1, 0, 0)
+    cell = await registry.create(fresh)
+    yield Unit(ports, Access(cell, Who.UNIT_ADMIN, frozenset(), EMPTY, contents_role=ContentsRole.ADMIN))
+    await registry.close()
+    passwords.close()

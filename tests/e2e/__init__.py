@@ -1,0 +1,1 @@
+"""The real command, a real socket, real signals."""

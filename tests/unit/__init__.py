@@ -1,0 +1,1 @@
+"""One module at a time: codecs, rules, values. No server, no disk."""
