@@ -15,7 +15,7 @@ import click
 COMMANDS: Final[Mapping[str, str]] = {
     "serve": "serve",
     "init": "serve",
-    "token": "tokens",
+    "token": "tokens",  # nosec B105 - a command and its module
     "cell": "cells",
     "account": "accounts",
     "snapshot": "snapshots",

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 from typing import Final
-from urllib.parse import quote
 
 import click
 
 from alveary.cli import options, printing
-from alveary.cli.cells import pages
 from alveary.cli.client import Client, on_unit
+from alveary.cli.entities import entity, pages
+from alveary.model.names import AccountName
 
-_COLUMNS: Final = ("Name", "Type", "Status")
+_COLUMNS: Final = ("name", "type", "status")
 
-of_cell = click.option("--cell", metavar="NAME", required=True, help="The cell.")
+ACCOUNT: Final = options.named(AccountName.parse)
+
 password_stdin = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from a line of standard input, instead of asking for it."
+    "--password-stdin",
+    is_flag=True,
+    help="Read the password from a line of standard input, instead of asking for it.",
 )
 
 
@@ -26,8 +29,8 @@ def account() -> None:
 
 
 @account.command()
-@click.argument("name")
-@of_cell
+@click.argument("name", type=ACCOUNT)
+@options.of_cell
 @password_stdin
 @on_unit
 def create(unit: Client, name: str, cell: str, password_stdin: bool) -> None:
@@ -37,33 +40,37 @@ def create(unit: Client, name: str, cell: str, password_stdin: bool) -> None:
 
 
 @account.command("list")
-@of_cell
+@options.of_cell
 @options.as_json
 @on_unit
 def list_(unit: Client, cell: str, as_json: bool) -> None:
     """List the accounts."""
-    rows = [{column: each[column] for column in _COLUMNS} for page in pages(unit, cell, "Account") for each in page]
-    printing.show([{key.lower(): row[key] for key in row} for row in rows], [*map(str.lower, _COLUMNS)], as_json=as_json)
+    rows = [
+        {column: each[column.title()] for column in _COLUMNS}
+        for page in pages(unit, cell, "Account")
+        for each in page
+    ]
+    printing.show(rows, _COLUMNS, as_json=as_json)
 
 
 @account.command()
-@click.argument("name")
-@of_cell
+@click.argument("name", type=ACCOUNT)
+@options.of_cell
 @password_stdin
 @on_unit
 def password(unit: Client, name: str, cell: str, password_stdin: bool) -> None:
     """Give the account NAME another password."""
     secret = _password(from_stdin=password_stdin)
-    unit.cell("MERGE", cell, _path(name), {}, X_Personium_Credential=secret)
+    unit.cell("MERGE", cell, entity("Account", name), {}, X_Personium_Credential=secret)
 
 
 @account.command()
-@click.argument("name")
-@of_cell
+@click.argument("name", type=ACCOUNT)
+@options.of_cell
 @on_unit
 def delete(unit: Client, name: str, cell: str) -> None:
     """Delete the account NAME."""
-    unit.cell("DELETE", cell, _path(name))
+    unit.cell("DELETE", cell, entity("Account", name))
 
 
 def _password(*, from_stdin: bool) -> str:
@@ -73,8 +80,3 @@ def _password(*, from_stdin: bool) -> str:
     if not secret.isprintable() or not secret.isascii() or not secret:
         raise click.ClickException("The password on standard input must be one line of printable ASCII.")
     return secret
-
-
-def _path(name: str) -> str:
-    literal = name.replace("'", "''")
-    return f"__ctl/Account('{quote(literal, safe='')}')"

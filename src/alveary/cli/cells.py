@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
-
 import click
 
 from alveary.cli import options, printing
 from alveary.cli.client import Client, on_unit
-
-_PAGE: Final = 1000
+from alveary.cli.entities import entity, pages
 
 
 @click.group()
@@ -19,7 +15,7 @@ def cell() -> None:
 
 
 @cell.command()
-@click.argument("name")
+@click.argument("name", type=options.CELL)
 @on_unit
 def create(unit: Client, name: str) -> None:
     """Make the cell NAME and print its URL."""
@@ -41,28 +37,15 @@ def list_(unit: Client, as_json: bool) -> None:
 
 
 @cell.command()
-@click.argument("name")
+@click.argument("name", type=options.CELL)
 @click.option("--recursive", is_flag=True, help="With all that is in it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @on_unit
 def delete(unit: Client, name: str, recursive: bool, yes: bool) -> None:
     """Delete the cell NAME, which must be empty unless --recursive."""
     if not recursive:
-        unit.unit("DELETE", f"__ctl/Cell('{name}')")
+        unit.unit("DELETE", entity("Cell", name))
         return
     if not yes:
         click.confirm(f"Delete the cell {name} and all that is in it?", abort=True)
     unit.cell("DELETE", name, "", X_Personium_Recursive="true")
-
-
-def pages(unit: Client, cell: str | None, entity_set: str) -> Iterator[list[dict[str, Any]]]:
-    """All entities of *entity_set* of *cell*, or of the unit (None), in pages."""
-    skip = 0
-    while True:
-        path = f"__ctl/{entity_set}?$top={_PAGE}&$skip={skip}"
-        answer = unit.unit("GET", path) if cell is None else unit.cell("GET", cell, path)
-        page: list[dict[str, Any]] = answer.json["d"]["results"]
-        yield page
-        if len(page) < _PAGE:
-            return
-        skip += _PAGE

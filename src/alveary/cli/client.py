@@ -42,8 +42,6 @@ Moved = Callable[[int], None]
 class Answer:
     """What the unit answered."""
 
-    status: int
-    headers: Mapping[str, str]
     body: bytes
 
     @property
@@ -111,8 +109,8 @@ class Client:
         self, method: str, url: str, body: bytes | Iterator[bytes] | None = None, headers: Mapping[str, str] = {}
     ) -> Answer:
         with self._exchange(method, url, body, headers) as response:
-            text = _require_success(response)
-            return Answer(response.status, response.headers, text)
+            _require_success(response)
+            return Answer(response.read())
 
     @contextmanager
     def _exchange(
@@ -156,22 +154,21 @@ def _pieces(file: IO[bytes], moved: Moved) -> Iterator[bytes]:
         moved(done)
 
 
-def _require_success(response: HTTPResponse) -> bytes:
-    """The body of an answer that says yes, empty when it is read piece by piece; else the refusal's sentence."""
-    if response.status < 300:
-        return b"" if response.length is not None and response.length > CHUNK_BYTES else response.read()
-    raise click.ClickException(sentence(response.read(), response.status))
+def _require_success(response: HTTPResponse) -> None:
+    if response.status >= 300:
+        raise click.ClickException(_sentence_in(response))
 
 
-def sentence(body: bytes, status: int = 0) -> str:
-    """What the error in *body* says, for people, with its code."""
+def _sentence_in(response: HTTPResponse) -> str:
     try:
-        error = json.loads(body)
-        if "error_description" in error:
-            return str(error["error_description"])
-        return f"{error['message']['value']} ({error['code']})"
+        return sentence(json.loads(response.read()))
     except (ValueError, KeyError, TypeError):
-        return f"The unit answered {status} and did not say why."
+        return f"The unit answered {response.status} and did not say why."
+
+
+def sentence(error: Mapping[str, Any]) -> str:
+    """What *error*, as a unit describes one, says to people, and its code."""
+    return f"{error['message']['value']} ({error['code']})"
 
 
 # From the options of a command to the unit
@@ -181,7 +178,11 @@ def on_unit(command: Callable[Concatenate[Client, P], T]) -> Callable[P, T]:
     """*command* with the options that lead to a running unit, which it gets as its first argument."""
 
     @click.option(
-        "--url", metavar="URL", envvar=URL_VARIABLE, show_envvar=True, help="The unit; else the one on the data folder."
+        "--url",
+        metavar="URL",
+        envvar=URL_VARIABLE,
+        show_envvar=True,
+        help="The unit; else the one on the data folder.",
     )
     @options.data
     @click.option(
@@ -203,7 +204,7 @@ def _client(url: str | None, data: Path, *, token_stdin: bool) -> Client:
     found = url or find_url(data)
     if found is None:
         raise click.ClickException(
-            f"No unit answers on the data folder {data}: start it with alveary serve --data {data}, or name it by --url."
+            f"No unit answers on the data folder {data}: run alveary serve --data {data}, or name another by --url."
         )
     try:
         unit = Url.parse(found)

@@ -5,10 +5,14 @@ What does not belong here: what is done with them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import click
+
+from alveary.errors import Refusal
+from alveary.model.names import CellName
 
 FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 
@@ -21,6 +25,23 @@ data = click.option(
     show_default=True,
     help="The data folder.",
 )
+
+
+def named(parse: Callable[[str], str]) -> Callable[[str], str]:
+    """The type of a parameter that is a name, which *parse* checks."""
+
+    def convert(raw: str) -> str:
+        try:
+            return parse(raw)
+        except Refusal as refusal:
+            raise click.BadParameter(refusal.text) from None
+
+    return convert
+
+
+CELL: Final = named(CellName.parse)
+
+of_cell = click.option("--cell", metavar="NAME", type=CELL, required=True, help="The cell.")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array for programs.")
 

@@ -51,7 +51,9 @@ def progress(title: str, total: int, *, in_bytes: bool) -> Iterator[Callable[[in
         yield _lines(title, total)
         return
     numbers = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (TaskProgressColumn(),)
-    with Progress(TextColumn("{task.description}"), BarColumn(), *numbers, TimeRemainingColumn(), console=console) as bar:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), *numbers, TimeRemainingColumn(), console=console
+    ) as bar:
         task = bar.add_task(title, total=max(total, 1))
         yield lambda done: bar.update(task, completed=done)
         bar.update(task, completed=max(total, 1))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -20,7 +20,7 @@ from alveary.cli import options
 from alveary.cli.unit_url import CLIENT_VARIABLES, forget_url, write_url
 from alveary.config import Config, ConfigError
 
-PRIVATE: int = 0o077
+PRIVATE: Final = 0o077
 """What the rest of the machine may do with anything that a unit makes: nothing."""
 
 
@@ -38,7 +38,7 @@ class Misconfigured(click.ClickException):
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file.  [default: alveary.toml in data]")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.  [default: info]")
 @click.option("--log-format", metavar="FORMAT", help="json, or console for people.  [default: json]")
-def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def serve(
     data: Path | None,
     bind: str | None,
     base_url: str | None,
@@ -116,7 +116,7 @@ def init(data: Path) -> None:
     os.umask(PRIVATE)
     try:
         with claimed(data):
-            FileKeys(data / "secrets", master_token="", now_ms=SystemClock().now_ms)
+            FileKeys(data / "secrets", master_token="", now_ms=SystemClock().now_ms)  # nosec B106 - none
     except FolderProblem as problem:
         raise click.ClickException(str(problem)) from None
     click.echo(f"The data folder {data.absolute()} is ready.\n{options.way_in(data)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -10,7 +11,7 @@ from alveary.adapters.keys.files import OPERATOR_TOKEN_S, OperatorKey
 from alveary.adapters.machine import SystemClock
 from alveary.cli import options
 
-LONGEST_S = 366 * 24 * 3600
+LONGEST_S: Final = 366 * 24 * 3600
 
 
 @click.command()

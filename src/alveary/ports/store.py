@@ -201,7 +201,10 @@ class SnapshotReader(Protocol):
         """The file of that name."""
 
     async def list(self) -> list[SnapshotFile]:
-        """All files, ordered by name."""
+        """All files, ordered by name, without inline bytes."""
+
+    async def count(self) -> int:
+        """How many files there are."""
 
 
 class SnapshotWriter(SnapshotReader, Protocol):

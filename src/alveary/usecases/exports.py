@@ -19,8 +19,7 @@ from alveary.model.names import SnapshotName
 from alveary.model.privileges import CellPrivilege
 from alveary.model.tree import Content
 from alveary.ports import Ports
-from alveary.ports.blobs import Draft
-from alveary.ports.store import Keep, KeepTx, ReadTx, WriteTx
+from alveary.ports.store import KeepTx, ReadTx, WriteTx
 from alveary.usecases import cell_jobs
 from alveary.usecases.access import Access
 from alveary.usecases.cell_jobs import Interrupted, Progress
@@ -89,7 +88,7 @@ async def _run(ports: Ports, cell: Cell, job: Job) -> None:
         if await cell_jobs.is_gone(ports, cell):
             return
         refusal = cell_jobs.as_refusal(ports, error)
-        await cell_jobs.insist(ports, partial(_fail, ports.store.keep(cell), job, refusal))
+        await cell_jobs.insist(ports, partial(_fail, ports, cell, job, refusal))
 
 
 async def _export(ports: Ports, cell: Cell, job: Job) -> None:
@@ -98,29 +97,24 @@ async def _export(ports: Ports, cell: Cell, job: Job) -> None:
     with keep.blobs.compose() as draft:
 
         async def write(tx: ReadTx) -> Content:
-            return await _write(ports, cell, tx, draft, progress)
+            now_ms = ports.clock.now_ms()
+            manifest = Manifest(ports.urls.unit_url, now_ms, ports.urls.path_style)
+            with keep.blobs.scratch() as spool:
+                archive = ZipWriter(draft.write, spool)
+                await SnapshotWriter(tx, contents.blobs, cell, archive, progress).write(manifest)
+            return draft.keep()
 
         content = await cell_jobs.watched(keep, job, progress, contents.scan(write))
-        await cell_jobs.insist(ports, partial(_succeed, keep, job, content))
+        await cell_jobs.insist(ports, partial(_succeed, ports, cell, job, content))
 
     async def tell(tx: WriteTx) -> None:
         await tx.outbox.append(cell_jobs.ended_event("cell.export", PATH))
 
     with suppress(Refusal):  # an import has begun since: its contents know nothing of this export
-        await contents.write(tell)
+        await ports.store.contents(cell).write(tell)
 
 
-async def _write(ports: Ports, cell: Cell, tx: ReadTx, draft: Draft, progress: Progress) -> Content:
-    """The snapshot of *cell* as the store keeps it; on a thread of its own."""
-    now_ms = ports.clock.now_ms()
-    manifest = Manifest(ports.urls.unit_url, now_ms, ports.urls.path_style)
-    with ports.store.keep(cell).blobs.scratch() as spool:
-        archive = ZipWriter(draft.write, spool)
-        await SnapshotWriter(tx, ports.store.contents(cell).blobs, cell, archive, progress).write(manifest)
-    return draft.keep()
-
-
-async def _succeed(keep: Keep, job: Job, content: Content) -> None:
+async def _succeed(ports: Ports, cell: Cell, job: Job, content: Content) -> None:
     name = SnapshotName(job.name)
 
     async def end(tx: KeepTx) -> None:
@@ -128,10 +122,11 @@ async def _succeed(keep: Keep, job: Job, content: Content) -> None:
         await tx.snapshots.remove(name.failure)
         await tx.jobs.remove(job)
 
-    await keep.write(end)
+    await ports.store.keep(cell).write(end)
 
 
-async def _fail(keep: Keep, job: Job, refusal: Refusal) -> None:
+async def _fail(ports: Ports, cell: Cell, job: Job, refusal: Refusal) -> None:
+    keep = ports.store.keep(cell)
     text = orjson.dumps({"code": refusal.kind.code, "message": {"lang": "en", "value": refusal.text}})
     with keep.blobs.compose() as draft:
         draft.write(text)

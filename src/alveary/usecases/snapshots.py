@@ -152,7 +152,7 @@ async def require_room(tx: KeepReadTx | KeepTx, most: int) -> None:
     Raises:
         Refusal: TOO_MANY_CHILDREN.
     """
-    if len(await tx.snapshots.list()) >= most:
+    if await tx.snapshots.count() >= most:
         raise Refusal(TOO_MANY_CHILDREN)
 
 

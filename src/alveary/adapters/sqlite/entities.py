@@ -113,6 +113,7 @@ class SqliteEntities:
         if kind is None:
             return
         self._touch(EntityKind(kind))
+        self._marks.path_freed = True
         execute("DELETE FROM ref WHERE source = ? OR target = ?", (entity_id, entity_id))
         execute("DELETE FROM link WHERE id1 = ?", (entity_id,))
         execute("DELETE FROM link WHERE id2 = ?", (entity_id,))

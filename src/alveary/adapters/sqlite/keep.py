@@ -14,7 +14,7 @@ from alveary.model.keep import Job, JobKind, LoginHistory, SnapshotFile
 from alveary.model.names import SnapshotFileName
 from alveary.model.tree import Content
 
-_SNAPSHOT: Final = "name, media_type, version, published_ms, updated_ms, size_bytes, sha256, blob, inline"
+_SNAPSHOT: Final = "name, media_type, version, published_ms, updated_ms, size_bytes, sha256, blob"
 
 
 class SqliteSnapshots:
@@ -26,19 +26,23 @@ class SqliteSnapshots:
 
     async def find(self, name: str) -> SnapshotFile | None:
         """The file of that name."""
-        row = self._connection.execute(f"SELECT {_SNAPSHOT} FROM snapshot WHERE name = ?", (name,)).get  # nosec B608
+        row = self._connection.execute(f"SELECT {_SNAPSHOT}, inline FROM snapshot WHERE name = ?", (name,)).get  # nosec B608
         return None if row is None else _snapshot(*row)
 
     async def list(self) -> list[SnapshotFile]:
-        """All files, ordered by name."""
+        """All files, ordered by name, without inline bytes."""
         rows = self._connection.execute(f"SELECT {_SNAPSHOT} FROM snapshot ORDER BY name")  # nosec B608
-        return [_snapshot(*row) for row in rows]
+        return [_snapshot(*(*row, None)) for row in rows]
+
+    async def count(self) -> int:
+        """How many files there are."""
+        return int(self._connection.execute("SELECT count(*) FROM snapshot").get)
 
     async def save(self, file: SnapshotFile) -> None:
         """Make or replace the file of that name; what it held before is dropped."""
         self._discard(file.name, file.content.blob)
         self._connection.execute(
-            f"INSERT OR REPLACE INTO snapshot ({_SNAPSHOT}) VALUES (?,?,?,?,?,?,?,?,?)",  # nosec B608
+            f"INSERT OR REPLACE INTO snapshot ({_SNAPSHOT}, inline) VALUES (?,?,?,?,?,?,?,?,?)",  # nosec B608
             (
                 str(file.name),
                 file.media_type,

@@ -106,6 +106,8 @@ class SqliteStore:
 
     def _open_contents(self, cell_id: str, contents: str) -> Part[ContentsTx]:
         folder = self._contents_folder(cell_id, contents)
+        if not folder.exists():  # the caller's row is older than the cell's end
+            raise Refusal(NO_SUCH_CELL)
         part = open_contents(folder, cell_id, self._shared, self._settings.outbox_rows)
         part.before_first_write = lambda: self._mark_active(cell_id)
         return part

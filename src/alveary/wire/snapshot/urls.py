@@ -33,7 +33,7 @@ URL_FIELDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 
 _CELL_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
 _LOCAL: Final = re.compile(rf"personium-localunit:(?:/({_CELL_NAME})|({_CELL_NAME}):)(/.*)?", re.DOTALL)
-_ABSOLUTE: Final = re.compile(r"(https?)://([^/?#@\s]+)(.*)", re.IGNORECASE | re.DOTALL)
+_ABSOLUTE: Final = re.compile(r"(https?)://([^/?#@\s]+)((?:[/?#].*)?)", re.IGNORECASE | re.DOTALL)
 _IN_PATH: Final = re.compile(rf"({_CELL_NAME})(?=[/?#]|\Z)(.*)", re.DOTALL)
 _NO_DOMAIN: Final = re.compile(r"[^.]+|[0-9.]+|\[.*\]")
 """Hosts under which there can be no ``cell.host``: single labels and addresses."""

@@ -1,0 +1,68 @@
+"""``alveary doctor`` and ``alveary verify``: whether a data folder is sound.
+
+What does not belong here: what is looked at (``inspection``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from alveary.cli import options, printing
+from alveary.cli.inspection import Inspection, Problem
+
+Check = Callable[[Inspection], Iterator[Problem]]
+
+CHECKS: Final[tuple[tuple[str, Check], ...]] = (
+    ("permissions", Inspection.permissions),
+    ("format", Inspection.format),
+    ("secrets", Inspection.secrets),
+    ("disk space", Inspection.space),
+    ("databases", Inspection.databases),
+    ("files", Inspection.files),
+)
+
+
+@click.command()
+@options.data
+def doctor(data: Path) -> None:
+    """Look at a data folder without changing anything: permissions, format, databases, files, disk space.
+
+    A unit may run on it meanwhile. Every problem is named, and makes the command end with 1.
+    """
+    _examine(Inspection(data))
+
+
+@click.command()
+@options.data
+def verify(data: Path) -> None:
+    """Do what doctor does, and compare every byte of every file and snapshot with the checksum taken at its upload.
+
+    What is broken is named. A unit may run on the folder meanwhile.
+    """
+    inspection = Inspection(data, hashing=True)
+    with printing.progress("Reading", inspection.size_bytes(), in_bytes=True) as inspection.moved:
+        _examine(inspection)
+
+
+def _examine(inspection: Inspection) -> None:
+    data = inspection.data
+    if not data.is_dir():
+        raise click.ClickException(f"There is no data folder {data}.")
+    if inspection.running:
+        click.echo(f"A unit is running on {data}.")
+    count = 0
+    for title, check in CHECKS:
+        try:
+            found = list(check(inspection))
+        except OSError as error:
+            found = [Problem(str(error.filename or data), f"it cannot be read: {error.strerror}")]
+        click.echo(f"{'ok' if not found else 'broken':8}{title}")
+        for problem in found:
+            click.echo(f"        {problem}")
+        count += len(found)
+    if count:
+        raise click.ClickException(f"Problems: {count}.")
