@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 ALVEARY = Path(sys.executable).with_name("alveary")
@@ -31,7 +33,7 @@ FILES = {
     "日記/二〇二六年七月.txt": "蜂は今日も元気です。\n".encode(),
     "日記/empty": b"",
     "honey.csv": b"day,gram\n1,320\n2,290\n",
-    "swarm.bin": random.Random(7).randbytes(3_000_000),  # noqa: S311 - any bytes will do
+    "swarm.bin": random.Random(7).randbytes(3_000_000),
 }
 SCRIPT = """function (request) {
   var name = /name=([a-z]+)/.exec(request.queryString || "");
@@ -54,7 +56,7 @@ class Answer:
     body: bytes
 
     @property
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.body)
 
 
@@ -211,6 +213,7 @@ def compare(before: Mapping[str, object], after: Mapping[str, object]) -> None:
 def main() -> None:
     """The whole story."""
     begin_s = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("The demo was told to end."))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="alveary-demo-")))
         one = stack.enter_context(unit(folder / "one"))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import pytest
 from lxml import etree
 
-from tests.running import MASTER, RunningUnit, Site, running
+from tests.running import MASTER, RunningUnit, Site
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:
@@ -95,11 +93,6 @@ class TestEveryRequest:
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-headers"] == "authorization,x-a"
         assert "PROPFIND" in answer.headers["access-control-allow-methods"]
-
-    def test_host_style_urls_lead_to_the_same_cell(self, tmp_path: Path) -> None:
-        with running(tmp_path / "data", base_url="http://unit.example/", path_style=False) as unit:
-            local = str(unit.http.base_url) or unit.url
-            assert local is not None
 
     def test_no_secret_reaches_the_log(self, unit: RunningUnit, cell: Site) -> None:
         cell.account("alice", "a-very-secret-word")

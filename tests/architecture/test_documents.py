@@ -51,3 +51,12 @@ def test_a_lock_pins_every_package_to_hashes(lock: Path) -> None:
 def test_the_locks_agree_on_versions() -> None:
     pins = {pin for lock in LOCKS for pin in re.findall(r"^([a-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE)}
     assert len(pins) == len({name for name, _ in pins})
+
+
+def test_every_test_that_a_ledger_names_exists() -> None:
+    written = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "compliance").glob("*.md"))
+    named = set(re.findall(r"`(test_\w+)`", written))
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    missing = sorted(name for name in named if f"def {name}(" not in tests)
+    assert missing == []
+    assert len(named) > 100

@@ -57,9 +57,7 @@ class UnitProcess:
 
     def client(self) -> httpx.Client:
         """A client of the unit that may do everything."""
-        return httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {self.token()}"}, timeout=30
-        )
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token()}"}, timeout=30)
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import zipfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,6 +33,7 @@ from alveary.model.cell import CellStatus
 from alveary.model.entities import Entity, EntityKind
 from alveary.model.names import SnapshotFileName, SnapshotName
 from alveary.model.privileges import BoxPrivilege
+from alveary.model.tree import Node, NodeKind
 from alveary.usecases import exports, imports, snapshots
 from alveary.usecases.access import Access, Who
 from alveary.usecases.imports import ImportFailure
@@ -368,8 +370,6 @@ class TestImport:
 
 
 def _entries_below(prefix: str) -> list[str]:
-    import zipfile
-
     with zipfile.ZipFile(FIXTURE) as source:
         return [name for name in source.namelist() if name.startswith(prefix) and not name.endswith("/")]
 
@@ -540,6 +540,4 @@ class TestRestarts:
 
 
 async def _a_root(tx: Any) -> None:
-    from alveary.model.tree import Node, NodeKind
-
     await tx.nodes.add(Node("root", "", "", NodeKind.CELL, 1, 1, 1))

@@ -43,6 +43,8 @@ _CHUNK_BYTES: Final = 256 * 1024
 _NAME_CHARS: Final = 256
 _ANY_SIZE: Final = 1 << 62
 
+_REQUIRED: Final = frozenset(layout.REQUIRED)
+_UNTYPED: Final = TypeMap({})
 _TYPED: Final = (EntityKind.COMPLEX_TYPE, EntityKind.PROPERTY, EntityKind.COMPLEX_TYPE_PROPERTY)
 
 _IN_BOX: Final = frozenset(NodeKind) - {NodeKind.CELL, NodeKind.BOX}
@@ -118,9 +120,6 @@ def _plan(archive: ZipReader, max_bytes: int) -> Plan:
     return Plan(source, cell.id, cell_name, entries, total_bytes)
 
 
-_REQUIRED: Final = frozenset(layout.REQUIRED)
-
-
 def _required(entries: Mapping[str, ZipEntry], name: str) -> ZipEntry:
     if name not in entries:
         raise Refusal(SNAPSHOT_ENTRY_MISSING, entry=name)
@@ -187,9 +186,6 @@ class SnapshotLoader:
     @cached_property
     def _types(self) -> TypeMap:
         return TypeMap.build(line for _, line in chain.from_iterable(map(self._parsed, _TYPED)))
-
-
-_UNTYPED: Final = TypeMap({})
 
 
 async def _in_steps(build: Build, items: Iterator[T], save: Callable[[BuildTx, T], Awaitable[None]]) -> None:
