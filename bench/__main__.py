@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from http.client import HTTPException
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Final
 
 from bench.contestants import ALVEARY, alveary_box, find_peers
@@ -35,13 +37,17 @@ def main() -> int:
     return 1 if missed or problems else 0
 
 
-def _run(bench: Bench, name: str) -> BenchProblem | None:
+_PROBLEMS: Final = (BenchProblem, OSError, HTTPException, SubprocessError)
+"""What a server that does not do as it is asked comes to."""
+
+
+def _run(bench: Bench, name: str) -> Exception | None:
     """One experiment, or why it came to nothing."""
     print(f"{name}: {EXPERIMENTS[name].__doc__}", file=sys.stderr)
     try:
         EXPERIMENTS[name](bench)
-    except BenchProblem as problem:
-        print(f"{name} was not measured. {problem}", file=sys.stderr)
+    except _PROBLEMS as problem:
+        print(f"{name} was not measured. {problem!r}", file=sys.stderr)
         return problem
     return None
 

@@ -116,7 +116,7 @@ def _property(number: int, name: str) -> EntityLine:
         id=f"bench-property-{number}",
         values=values,
         hidden={"Alias": _alias(number)},
-        links=((EntityKind.ENTITY_TYPE, _TYPE_ID),),
+        links=((EntityKind.ENTITY_TYPE.value, _TYPE_ID),),
     )
 
 

@@ -12,6 +12,10 @@ UNITS = {"bytes": "bytes", "chars": "characters", "ms": "ms", "s": "s", "percent
 """How a name ends, and the unit that this says."""
 
 OWN_CODES = {
+    "PR400-CM-0006",
+    "PR400-MC-0005",
+    "PR414-CM-0001",
+    "PR500-MC-0001",
     "PR413-CM-0001",
     "PR423-DV-0001",
     "PR424-DV-0001",
@@ -21,6 +25,13 @@ OWN_CODES = {
     "PR507-SV-0001",
 }
 """The codes that Personium's catalogue lacks."""
+
+SOURCES = [
+    path.read_text(encoding="utf-8")
+    for path in Path(config.__file__).parent.rglob("*.py")
+    if path != Path(config.__file__)
+]
+"""The code that reads options."""
 
 CONFIG_INTRO = """\
 # Configuration
@@ -64,7 +75,8 @@ def _config_lines() -> Iterator[str]:
             yield f"\n## {f'[{here}]' if here else 'Top level'}\n\n"
             yield "| option, variable | default | effect | Personium key |\n|---|---|---|---|\n"
         keys = (option.meta.extra or {})["personium"].split()
-        effect = f"{option.meta.description}{_bounds(option)}"
+        unread = "" if _is_read(option) else " *Read by nothing yet: its face is to come.*"
+        effect = f"{option.meta.description}{_bounds(option)}{unread}"
         cells = (
             f"`{option.key}`<br>`{option.variable}`",
             _default(option),
@@ -72,6 +84,11 @@ def _config_lines() -> Iterator[str]:
             ", ".join(f"`{key}`" for key in keys),
         )
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _is_read(option: config.Option) -> bool:
+    name = option.key.rpartition(".")[2]
+    return any(re.search(rf"\.{name}\b", text) for text in SOURCES)
 
 
 def _default(option: config.Option) -> str:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -491,3 +492,21 @@ class TestServiceSources:
         assert cell.call("MKCOL", f"__/{name}", content=mkcol("<p:service/>")).status_code == 201
         assert cell.call("PUT", f"__/{name}/__src/{'r' * length}", content=b"1").status_code == 201
         assert code(cell.call("PUT", f"__/{name}/__src/{'r' * 257}", content=b"1")) == (403, "PR403-DV-0004")
+
+
+def test_an_upload_goes_on_while_its_cell_gives_way_to_others(tmp_path: Path) -> None:
+    with running(tmp_path / "data", **{"limits.open_cells": 2}) as unit:
+        slow = unit.cell()
+        others = [unit.cell() for _ in range(4)]
+
+        def body() -> Iterator[bytes]:
+            yield b"x" * 100_000
+            for other in others:
+                with httpx.Client() as http:
+                    answer = http.put(f"{other.url}__/a", content=b"1", headers={"Authorization": f"Bearer {MASTER}"})
+                    assert answer.status_code == 201
+            yield b"y"
+
+        assert slow.call("PUT", "__/slow", content=body()).status_code == 201
+        assert slow.call("GET", "__/slow").content == b"x" * 100_000 + b"y"
+        assert [other.call("GET", "__/a").content for other in others] == [b"1"] * 4

@@ -98,7 +98,8 @@ class TestFaces:
     def test_files_are_written_listed_and_moved_under_it(self, cell: Site) -> None:
         assert cell.call("PUT", "__/a%E6%97%A5.txt", content="text").status_code == 201
         listed = hrefs(cell.call("PROPFIND", "__", headers={"Depth": "1"}))
-        assert listed == ["http://alice.unit.example/__", "http://alice.unit.example/__/a%E6%97%A5.txt"]
+        assert listed[0] == "http://alice.unit.example/__"
+        assert "http://alice.unit.example/__/a%E6%97%A5.txt" in listed
         assert cell.call("GET", "__/a%E6%97%A5.txt").text == "text"
         target = "http://alice.unit.example/__/b.txt"
         moved = cell.call("MOVE", "__/a%E6%97%A5.txt", headers={"Destination": target})

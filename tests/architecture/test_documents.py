@@ -60,3 +60,12 @@ def test_every_test_that_a_ledger_names_exists() -> None:
     missing = sorted(name for name in named if f"def {name}(" not in tests)
     assert missing == []
     assert len(named) > 100
+
+
+def test_every_deviation_that_the_code_names_is_told() -> None:
+    page = (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8")
+    told = {
+        re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^##+ (.*)", page, re.M)
+    }
+    named = {anchor for _, text in texts() for anchor in re.findall(r"deviations\.md#([a-z-]+)", text)}
+    assert named - told == set()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import apsw
-import pytest
 
 from tests.e2e.conftest import Unit, alveary
 from tests.running import Site
@@ -90,6 +89,15 @@ def test_an_address_in_use_is_1_in_one_sentence(tmp_path: Path) -> None:
     assert ended.stderr == f"Error: The unit cannot listen at {bind}: Address already in use.\n"
 
 
+def test_a_certificate_that_is_not_there_is_1_and_named(tmp_path: Path) -> None:
+    options = {"tls.certificate": "none.pem", "tls.key": "none.key"}
+
+    ended = alveary("serve", "--data", tmp_path / "data", "--bind", "127.0.0.1:0", **options)
+
+    assert ended.returncode == 1
+    assert ended.stderr == "Error: The certificate none.pem and its key cannot be used: No such file or directory.\n"
+
+
 def test_variables_for_commands_do_not_disturb_a_unit(start_unit: Callable[..., Unit]) -> None:
     unit = start_unit(url="http://127.0.0.1:1/", token="none")
 
@@ -139,11 +147,11 @@ def test_an_account_logs_in_with_the_password_from_standard_input(unit: Unit) ->
     assert unit.cli("account", "list", "--cell", "demo").stdout == ""
 
 
-def test_lists_longer_than_a_page_are_whole(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [f"cell{number:02}" for number in range(30)]
+def test_lists_longer_than_a_page_are_whole(start_unit: Callable[..., Unit]) -> None:
+    unit = start_unit(**{"limits.top_default": 4, "limits.top_max": 4})
+    names = [f"cell{number}" for number in range(9)]
     for name in names:
         unit.cell(name)
-    assert unit.http.get(f"{unit.url}__ctl/Cell", headers={"Authorization": f"Bearer {unit.token}"}).json()
 
     listed = json.loads(unit.cli("cell", "list", "--json").stdout)
 
@@ -213,6 +221,18 @@ def test_what_is_uploaded_is_what_is_downloaded_and_nothing_is_overwritten(unit:
     assert downloads[1].stderr == f"Error: The file {copy} exists already.\n"
     assert copy.read_bytes() == LARGE
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.zip", "some.zip", "unit"]
+
+
+def test_an_upload_that_is_refused_before_its_end_says_why(unit: Unit, tmp_path: Path) -> None:
+    unit.cell("demo")
+    file = tmp_path / "large.zip"
+    with file.open("wb") as hole:
+        hole.truncate(64 * 1024 * 1024)
+
+    ended = unit.cli("snapshot", "upload", file, "--cell", "demo", "--token-stdin", given="wrong\n")
+
+    assert ended.returncode == 1
+    assert "PR401-AU-0006" in ended.stderr
 
 
 def test_an_import_that_is_refused_or_fails_says_why(unit: Unit, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 
 from alveary.cli import options, printing
 from alveary.cli.client import Client, on_unit
-from alveary.cli.entities import entity, pages
+from alveary.cli.entities import all_of, entity
 from alveary.model.names import AccountName
 
 _COLUMNS: Final = ("name", "type", "status")
@@ -25,7 +25,7 @@ password_stdin = click.option(
 
 @click.group()
 def account() -> None:
-    """Make, list and delete the accounts of a cell; set their passwords."""
+    """Make, list and delete accounts, set passwords."""
 
 
 @account.command()
@@ -45,11 +45,7 @@ def create(unit: Client, name: str, cell: str, password_stdin: bool) -> None:
 @on_unit
 def list_(unit: Client, cell: str, as_json: bool) -> None:
     """List the accounts."""
-    rows = [
-        {column: each[column.title()] for column in _COLUMNS}
-        for page in pages(unit, cell, "Account")
-        for each in page
-    ]
+    rows = [{column: each[column.title()] for column in _COLUMNS} for each in all_of(unit, cell, "Account")]
     printing.show(rows, _COLUMNS, as_json=as_json)
 
 

@@ -6,7 +6,7 @@ import click
 
 from alveary.cli import options, printing
 from alveary.cli.client import Client, on_unit
-from alveary.cli.entities import entity, pages
+from alveary.cli.entities import all_of, entity
 
 
 @click.group()
@@ -28,11 +28,7 @@ def create(unit: Client, name: str) -> None:
 @on_unit
 def list_(unit: Client, as_json: bool) -> None:
     """List the cells."""
-    rows = [
-        {"name": each["Name"], "url": unit.urls.cell_url(each["Name"])}
-        for page in pages(unit, None, "Cell")
-        for each in page
-    ]
+    rows = [{"name": each["Name"], "url": unit.urls.cell_url(each["Name"])} for each in all_of(unit, None, "Cell")]
     printing.show(rows, ("name", "url"), as_json=as_json)
 
 

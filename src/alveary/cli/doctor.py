@@ -29,9 +29,10 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
 @click.command()
 @options.data
 def doctor(data: Path) -> None:
-    """Look at a data folder without changing anything: permissions, format, databases, files, disk space.
+    """Look for damage in a data folder.
 
-    A unit may run on it meanwhile. Every problem is named, and makes the command end with 1.
+    Permissions, format, secrets, disk space, databases, and whether each file is there and of its size. Nothing is
+    changed; a unit may run meanwhile. Every problem is named, and makes the command end with 1.
     """
     _examine(Inspection(data))
 
@@ -39,9 +40,9 @@ def doctor(data: Path) -> None:
 @click.command()
 @options.data
 def verify(data: Path) -> None:
-    """Do what doctor does, and compare every byte of every file and snapshot with the checksum taken at its upload.
+    """Do what doctor does, and read every byte.
 
-    What is broken is named. A unit may run on the folder meanwhile.
+    The bytes of each file and each snapshot are compared with the checksum that was taken when they came.
     """
     inspection = Inspection(data, hashing=True)
     with printing.progress("Reading", inspection.size_bytes(), in_bytes=True) as inspection.moved:

@@ -1,4 +1,4 @@
-"""The entity sets of a running unit and of its cells: an entity's path, a set's pages.
+"""The entity sets of a running unit and of its cells: an entity's path, a set's entities.
 
 What does not belong here: which sets there are.
 """
@@ -6,12 +6,10 @@ What does not belong here: which sets there are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from alveary.cli.client import Client
-
-_PAGE: Final = 1000
 
 
 def entity(entity_set: str, name: str) -> str:
@@ -20,14 +18,14 @@ def entity(entity_set: str, name: str) -> str:
     return f"__ctl/{entity_set}('{quote(literal, safe='')}')"
 
 
-def pages(unit: Client, cell: str | None, entity_set: str) -> Iterator[list[dict[str, Any]]]:
-    """All entities of *entity_set* of *cell*, or of the unit (None), in pages."""
-    skip = 0
+def all_of(unit: Client, cell: str | None, entity_set: str) -> Iterator[dict[str, Any]]:
+    """Every entity of *entity_set* of *cell*, or of the unit (None), in pages as long as the unit gives them."""
+    given = 0
     while True:
-        path = f"__ctl/{entity_set}?$top={_PAGE}&$skip={skip}"
+        path = f"__ctl/{entity_set}?$inlinecount=allpages&$skip={given}"
         answer = unit.unit("GET", path) if cell is None else unit.cell("GET", cell, path)
-        page: list[dict[str, Any]] = answer.json["d"]["results"]
-        yield page
-        if len(page) < _PAGE:
+        page = answer.json["d"]
+        yield from page["results"]
+        given += len(page["results"])
+        if not page["results"] or given >= int(page["__count"]):
             return
-        skip += _PAGE

@@ -45,10 +45,15 @@ def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
 
 @contextmanager
 def progress(title: str, total: int, *, in_bytes: bool) -> Iterator[Callable[[int], None]]:
-    """What to tell how much of *total* is done; a bar on a terminal, else a line now and then. On standard error."""
+    """What to tell how much of *total* is done; a bar on a terminal, else a line now and then. On standard error.
+
+    The end of the block is the end of the work, unless it fails.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _lines(title, total)
+        tell = _lines(title, total)
+        yield tell
+        tell(max(total, 1))
         return
     numbers = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (TaskProgressColumn(),)
     with Progress(

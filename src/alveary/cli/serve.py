@@ -6,6 +6,7 @@ What does not belong here: what a unit does once it runs (``boot``).
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from pathlib import Path
 from typing import Final
@@ -103,15 +104,17 @@ def _why_not(settings: Config, problem: OSError) -> str:
     cause = (problem.strerror or str(problem)).partition(" (")[0]
     if problem.filename is not None:
         return f"The unit cannot start: {problem.filename}: {cause}."
+    if isinstance(problem, ssl.SSLError | FileNotFoundError):  # ssl does not name the file
+        return f"The certificate {settings.tls.certificate} and its key cannot be used: {cause}."
     return f"The unit cannot listen at {settings.bind}: {cause}."
 
 
 @click.command()
 @options.data
 def init(data: Path) -> None:
-    """Make a data folder and its secrets without starting a unit; what is there already stays.
+    """Make a data folder and its secrets.
 
-    A folder that a unit is using is refused.
+    What is there already stays. A folder that a unit is using is refused.
     """
     os.umask(PRIVATE)
     try:

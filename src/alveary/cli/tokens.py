@@ -26,9 +26,10 @@ LONGEST_S: Final = 366 * 24 * 3600
     help="How long the token is good for.",
 )
 def token(data: Path, life_s: int) -> None:
-    """Print a unit administrator's token, made with the operator key of the data folder.
+    """Print a unit administrator's token.
 
-    It may do everything: send it as "Authorization: Bearer TOKEN". The unit need not run.
+    It is made with the operator's key in the data folder, and may do everything: send it as "Authorization: Bearer
+    TOKEN". The unit need not run.
     """
     click.echo(operator_key(data).mint(SystemClock().now_ms(), life_s))
 

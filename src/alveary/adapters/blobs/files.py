@@ -13,7 +13,14 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from io import BytesIO, FileIO
 from pathlib import Path
@@ -50,13 +57,25 @@ def _os_errors() -> Iterator[None]:
 class FileBlobs:
     """The blobs under one folder."""
 
-    def __init__(self, folder: Path, *, limits: BlobLimits, new_id: Callable[[], str], threads: Executor) -> None:
-        """Use *folder*, which exists; what an earlier process left half-written there is removed."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        limits: BlobLimits,
+        new_id: Callable[[], str],
+        threads: Executor,
+        pinned: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Use *folder*, which exists; what an earlier process left half-written there is removed.
+
+        *pinned* is entered while something is being written: who writes will want to write its row.
+        """
         self._folder = folder / "blobs"
         self._tmp = folder / "tmp"
         self._limits = limits
         self._new_id = new_id
         self._threads = threads
+        self._pinned = pinned
         shutil.rmtree(self._tmp, ignore_errors=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._tmp.mkdir(mode=0o700, exist_ok=True)
@@ -73,6 +92,12 @@ class FileBlobs:
 
     @asynccontextmanager
     async def _stage(self, body: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[_Staged]:
+        with self._pinned():
+            async with self._arriving(body, max_bytes) as staged:
+                yield staged
+
+    @asynccontextmanager
+    async def _arriving(self, body: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[_Staged]:
         self._require_space()
         pieces: list[bytes] = []
         pending = total = 0
@@ -108,6 +133,10 @@ class FileBlobs:
             Refusal: DISK_FULL from its methods.
         """
         self._require_space()
+        with self._pinned():
+            yield from self._composing()
+
+    def _composing(self) -> Iterator[FileDraft]:
         draft = self._draft()
         try:
             yield draft

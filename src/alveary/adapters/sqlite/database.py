@@ -167,6 +167,7 @@ class Database(Generic[Tx]):
         self._latest_ms = 0
         self.refusing: str | None = None
         self.holds = 0
+        self._pins = 0
         self.on_idle: Callable[[], None] | None = None
 
     # Reading
@@ -229,6 +230,17 @@ class Database(Generic[Tx]):
             if not self.holds and self.on_idle is not None:
                 self.on_idle()
 
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Within the block, the file stays open: a write is going to come."""
+        with self._guard:
+            self._pins += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._pins -= 1
+
     # Writing
 
     async def write(self, body: Callable[[Tx], Awaitable[T]]) -> T:
@@ -261,8 +273,8 @@ class Database(Generic[Tx]):
 
     @property
     def busy(self) -> bool:
-        """Whether a write is queued or a long read under way."""
-        return self._draining or self.holds > 0
+        """Whether a write is queued or going to come, or a long read under way."""
+        return self._draining or self._pins > 0 or self.holds > 0
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:

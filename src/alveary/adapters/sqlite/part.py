@@ -56,7 +56,6 @@ class Part(Generic[Tx]):
         """Open the part in *folder*; *transaction* makes a body's object."""
         self.folder = folder
         self.marks = marks
-        self.blobs = FileBlobs(folder, limits=shared.limits, new_id=shared.ids.new, threads=shared.threads)
         self.database: Database[Tx] = Database(
             folder / DATABASE,
             transaction=transaction,
@@ -64,6 +63,13 @@ class Part(Generic[Tx]):
             threads=shared.threads,
             long_threads=shared.long_threads,
             on_garbage=self._collect,
+        )
+        self.blobs = FileBlobs(
+            folder,
+            limits=shared.limits,
+            new_id=shared.ids.new,
+            threads=shared.threads,
+            pinned=self.database.pinned,
         )
         self.before_first_write: Callable[[], Awaitable[None]] | None = None
         self._threads = shared.threads
