@@ -56,11 +56,14 @@ class Transaction(Protocol):
 
     now_ms: int
 
-    def freed_a_path(self) -> bool:
-        """Whether the last body removed something that may be made again under its old name."""
+    def keep_body(self) -> bool:
+        """A body has succeeded; whether it removed something that may be made again under its old name."""
 
-    def rolled_back(self) -> None:
-        """What the transaction remembered beside the database no longer holds."""
+    def forget_body(self) -> None:
+        """The body under way was rolled back: what was noted of it no longer holds."""
+
+    def forget_all(self) -> None:
+        """The whole transaction was rolled back."""
 
     def committed(self) -> list[str]:
         """Publish what readers must notice; the ids of the blobs that no row names any more."""
@@ -310,7 +313,7 @@ class Database(Generic[Tx]):
         except Exception as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._tx.rolled_back()
+            self._tx.forget_all()
             return [_Outcome(error=error) for _ in bodies], []
         return outcomes, self._tx.committed()
 
@@ -326,11 +329,11 @@ class Database(Generic[Tx]):
                 raise  # SQLite has rolled the whole group back
             connection.execute("ROLLBACK TO body")
             connection.execute("RELEASE body")
-            tx.rolled_back()
+            tx.forget_body()
             return _Outcome(error=error)
         connection.execute("RELEASE body")
         # What is made again under an old name is later by its time: it never repeats an ETag.
-        self._latest_ms += tx.freed_a_path()
+        self._latest_ms += tx.keep_body()
         return _Outcome(value=value)
 
     def apply_now(self, body: Callable[[Tx], Awaitable[T]]) -> T:
@@ -364,7 +367,8 @@ class Database(Generic[Tx]):
 
     def close(self) -> None:
         """Close every connection. The file is whole without its log afterwards."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(apsw.Error):  # on a full disk the log stays, and is read at the next start
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for connection in (*(pair[0] for pair in self._idle), self._near, self._connection):
             connection.close()
         self._idle.clear()

@@ -66,7 +66,7 @@ class SqliteSnapshots:
         blob = self._connection.execute("SELECT blob FROM snapshot WHERE name = ?", (name,)).get
         if blob is not None and blob != successor:
             self._connection.execute("INSERT OR IGNORE INTO garbage (blob) VALUES (?)", (blob,))
-            self._marks.garbage.append(blob)
+            self._marks.dropped.append(blob)
 
 
 class SqliteJobs:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Marks:
-    """Shared by the writer and the readers of one file; a reader forgets what it remembers when an epoch moves.
+    """Shared by the writer and the readers of one file while it is open, and told from those of another by identity.
 
-    Files are told apart by their parent's id and their name.
+    A reader forgets what it remembers when an epoch moves. Files are told apart by their parent's id and their name.
+    ``dropped`` are the blobs that the body under way has let go, ``garbage`` those of bodies that have succeeded.
     """
 
     tree_epoch: int = 0
@@ -19,12 +20,25 @@ class Marks:
     path_freed: bool = False
     touched_files: list[tuple[str, str]] = field(default_factory=list)
     stale_files: list[tuple[str, str]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     garbage: list[str] = field(default_factory=list)
 
-    def take_path_freed(self) -> bool:
-        """Whether a path was freed since the last call."""
+    def keep_body(self) -> bool:
+        """A body has succeeded; whether it freed a path."""
+        self.garbage += self.dropped
+        self.dropped.clear()
         freed, self.path_freed = self.path_freed, False
         return freed
+
+    def forget_body(self) -> None:
+        """The body under way was rolled back: rows name the blobs that it let go."""
+        self.dropped.clear()
+        self.path_freed = False
+
+    def forget_all(self) -> None:
+        """Nothing of the whole transaction was committed."""
+        self.forget_body()
+        self.garbage.clear()
 
     def publish(self) -> list[str]:
         """Let readers notice what was committed; the ids of the blobs that were dropped."""
@@ -36,5 +50,5 @@ class Marks:
         # Appended to, never replaced: the reader takes from its other end at the same time.
         self.stale_files.extend(self.touched_files)
         self.touched_files.clear()
-        dropped, self.garbage = self.garbage, []
-        return dropped
+        garbage, self.garbage = self.garbage, []
+        return garbage

@@ -68,6 +68,10 @@ class SqliteBoxes:
         return None if row is None else Box(*row)
 
 
+_FileKey = tuple[Marks, str, str]
+"""A file: of which store, as long as that is open, its parent's id and its name."""
+
+
 class SmallFiles:
     """Small files with their bytes, the ones asked for last, of all cells of a unit within one bound."""
 
@@ -75,24 +79,24 @@ class SmallFiles:
         """Remember files of *bound_bytes* together."""
         self._bound_bytes = bound_bytes
         self._held_bytes = 0
-        self._files: dict[tuple[str, str], tuple[Node, int]] = {}
+        self._files: dict[_FileKey, tuple[Node, int]] = {}
 
-    def find(self, key: tuple[str, str]) -> Node | None:
-        """The file of that parent and name, if it is remembered."""
+    def find(self, key: _FileKey) -> Node | None:
+        """The file of that key, if it is remembered."""
         found = self._files.get(key)
         return found[0] if found is not None else None
 
-    def remember(self, node: Node, inline: bytes) -> None:
+    def remember(self, key: _FileKey, node: Node, inline: bytes) -> None:
         """Remember *node*; others go, the oldest first, when the bound is reached."""
-        self.drop((node.parent, node.name))
+        self.drop(key)
         size_bytes = len(inline) + _NODE_BYTES
-        self._files[node.parent, node.name] = node, size_bytes
+        self._files[key] = node, size_bytes
         self._held_bytes += size_bytes
         while self._held_bytes > self._bound_bytes:
             self.drop(next(iter(self._files)))
 
-    def drop(self, key: tuple[str, str]) -> None:
-        """Forget the file of that parent and name."""
+    def drop(self, key: _FileKey) -> None:
+        """Forget the file of that key."""
         found = self._files.pop(key, None)
         if found is not None:
             self._held_bytes -= found[1]
@@ -171,12 +175,12 @@ class SqliteNodes:
         if files is None:
             return self._fetch(parent, name)
         while self._marks.stale_files:
-            files.drop(self._marks.stale_files.pop())
-        node = files.find((parent, name))
+            files.drop((self._marks, *self._marks.stale_files.pop()))
+        node = files.find((self._marks, parent, name))
         if node is None:
             node = self._fetch(parent, name)
             if node is not None and node.content is not None and node.content.inline is not None:
-                files.remember(node, node.content.inline)
+                files.remember((self._marks, parent, name), node, node.content.inline)
         return node
 
     def _fetch(self, parent: str, name: str) -> Node | None:
@@ -297,23 +301,19 @@ class SqliteNodes:
         query = f"SELECT blob FROM node WHERE blob IS NOT NULL AND {where}"  # nosec B608
         for (blob,) in self._connection.execute(query, values).fetchall():
             self._connection.execute("INSERT OR IGNORE INTO garbage (blob) VALUES (?)", (blob,))
-            self._marks.garbage.append(str(blob))
+            self._marks.dropped.append(str(blob))
 
     # Remembering
 
     def touch(self) -> None:
         """Forget every collection: one is about to change."""
         self._marks.tree_touched = True
-        self._forget()
+        self.forget()
 
     def _touch_file(self, node_id: str) -> None:
         row = self._connection.execute("SELECT parent, name FROM node WHERE id = ?", (node_id,)).get
         if row is not None:
             self._marks.touched_files.append((row[0], row[1]))
-
-    def rolled_back(self) -> None:
-        """Forget what the transaction that was rolled back had found."""
-        self._forget()
 
     def _remember(self, key: tuple[str, ...], box: Box, chain: tuple[Node, ...]) -> None:
         if len(self._known) >= _REMEMBERED:
@@ -323,9 +323,10 @@ class SqliteNodes:
     def _forget_if_stale(self) -> None:
         if self._epoch != self._marks.tree_epoch:
             self._epoch = self._marks.tree_epoch
-            self._forget()
+            self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Forget everything that was found."""
         self._known.clear()
         self._counts.clear()
         self._root = None

@@ -25,6 +25,7 @@ from alveary.adapters.blobs.files import BlobLimits, FileBlobs
 from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.cells import changed
 from alveary.adapters.sqlite.database import Database, vendor_errors
+from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles
 from alveary.adapters.sqlite.part import DATABASE, Part, Shared, open_contents, open_keep
 from alveary.adapters.sqlite.transactions import ContentsTx, KeepTx, RegistryTx
@@ -197,10 +198,10 @@ class SqliteStore:
 
     # Locking and replacing the contents
 
-    def access_stamp(self, cell: Cell) -> tuple[str, int, int]:
+    def access_stamp(self, cell: Cell) -> tuple[Marks, int, int]:
         """A value that changes before anyone hears of a change in who may do what in *cell*."""
         marks = self.contents(cell).marks
-        return cell.contents, marks.control_epoch, marks.tree_epoch
+        return marks, marks.control_epoch, marks.tree_epoch
 
     def locked(self, cell: Cell) -> str | None:
         """Why the contents refuse writes now, None when they do not."""

@@ -16,7 +16,32 @@ from alveary.adapters.sqlite.nodes import SmallFiles, SqliteBoxes, SqliteNodes
 from alveary.adapters.sqlite.notes import SqliteNotes
 
 
-class ContentsTx:
+class _Marked:
+    """What every transaction tells the writer between bodies, by the marks of its file."""
+
+    def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
+        self.now_ms = 0
+        self.connection = connection
+        self._marks = marks
+
+    def keep_body(self) -> bool:
+        """A body has succeeded; whether it removed something that may be made again under its old name."""
+        return self._marks.keep_body()
+
+    def forget_body(self) -> None:
+        """The body under way was rolled back."""
+        self._marks.forget_body()
+
+    def forget_all(self) -> None:
+        """The whole transaction was rolled back."""
+        self._marks.forget_all()
+
+    def committed(self) -> list[str]:
+        """Let readers notice; the ids of the blobs that were dropped."""
+        return self._marks.publish()
+
+
+class ContentsTx(_Marked):
     """The contents of a cell, to read or to change: the port's two types say which."""
 
     def __init__(
@@ -30,9 +55,7 @@ class ContentsTx:
         outbox_rows: int,
     ) -> None:
         """The transaction of the connection in that *seat*."""
-        self.now_ms = 0
-        self.connection = connection
-        self._marks = marks
+        super().__init__(connection, marks)
         self.boxes = SqliteBoxes(connection, cell_id)
         self.nodes = SqliteNodes(
             connection,
@@ -47,57 +70,30 @@ class ContentsTx:
         self.outbox = SqliteOutbox(connection, lambda: self.now_ms, outbox_rows)
         self.notes = SqliteNotes(connection)
 
-    def freed_a_path(self) -> bool:
-        """Whether the last body removed something that may be made again under its old name."""
-        return self._marks.take_path_freed()
+    def forget_body(self) -> None:
+        """The body under way was rolled back, with what was seen only inside."""
+        super().forget_body()
+        self.nodes.forget()
 
-    def rolled_back(self) -> None:
-        """Forget what was seen only inside."""
-        self.nodes.rolled_back()
-
-    def committed(self) -> list[str]:
-        """Let readers notice; the ids of the blobs that were dropped."""
-        return self._marks.publish()
+    def forget_all(self) -> None:
+        """The whole transaction was rolled back, with what was seen only inside."""
+        super().forget_all()
+        self.nodes.forget()
 
 
-class KeepTx:
+class KeepTx(_Marked):
     """The keep of a cell."""
 
     def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
-        self.now_ms = 0
-        self.connection = connection
-        self._marks = marks
+        super().__init__(connection, marks)
         self.snapshots = SqliteSnapshots(connection, marks)
         self.jobs = SqliteJobs(connection)
         self.logins = SqliteLogins(connection)
 
-    def freed_a_path(self) -> bool:
-        """Whether the last body removed something that may be made again under its old name."""
-        return self._marks.take_path_freed()
 
-    def rolled_back(self) -> None:
-        """Nothing is remembered beside the database."""
-
-    def committed(self) -> list[str]:
-        """The ids of the blobs that were dropped."""
-        return self._marks.publish()
-
-
-class RegistryTx:
+class RegistryTx(_Marked):
     """The registry of the unit."""
 
     def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
-        self.now_ms = 0
-        self._marks = marks
+        super().__init__(connection, marks)
         self.cells = SqliteCells(connection, marks)
-
-    def freed_a_path(self) -> bool:
-        """Whether the last body removed something that may be made again under its old name."""
-        return self._marks.take_path_freed()
-
-    def rolled_back(self) -> None:
-        """Nothing is remembered by a writer."""
-
-    def committed(self) -> list[str]:
-        """Let readers notice; there are no blobs."""
-        return self._marks.publish()
