@@ -223,6 +223,16 @@ def test_what_is_uploaded_is_what_is_downloaded_and_nothing_is_overwritten(unit:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.zip", "some.zip", "unit"]
 
 
+def test_a_download_that_cannot_be_written_is_1_and_names_the_file(unit: Unit, tmp_path: Path) -> None:
+    filled(unit)
+    file = tmp_path / "nowhere" / "s.zip"
+
+    ended = unit.cli("snapshot", "export", "--cell", "demo", "-o", file)
+
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(f"Error: The file {file} cannot be written: No such file or directory.\n")
+
+
 def test_an_upload_that_is_refused_before_its_end_says_why(unit: Unit, tmp_path: Path) -> None:
     unit.cell("demo")
     file = tmp_path / "large.zip"

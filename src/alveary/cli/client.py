@@ -96,12 +96,14 @@ class Client:
 
             def copy(file: IO[bytes], moved: Moved) -> None:
                 done = 0
-                while piece := response.read(CHUNK_BYTES):
+                while done < size_bytes:
+                    with self._on_the_line():
+                        piece = response.read(CHUNK_BYTES)
+                        if not piece:
+                            raise HTTPException(f"{done} of {size_bytes} bytes came")
                     file.write(piece)
                     done += len(piece)
                     moved(done)
-                if done != size_bytes:
-                    raise HTTPException(f"{done} of {size_bytes} bytes came")
 
             yield size_bytes, copy
 
@@ -110,7 +112,8 @@ class Client:
     ) -> Answer:
         with self._exchange(method, url, body, headers) as response:
             _require_success(response)
-            return Answer(response.read())
+            with self._on_the_line():
+                return Answer(response.read())
 
     @contextmanager
     def _exchange(
@@ -122,16 +125,24 @@ class Client:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection = _connect(self.url)
         try:
-            # A unit that refuses a body answers before its end and closes: its answer says more than the pipe.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                target = asked.path + (f"?{asked.query}" if asked.query else "")
-                connection.request(method, target, body, sent, encode_chunked=False)
-            yield connection.getresponse()
+            with self._on_the_line():
+                # A unit that refuses a body answers before its end and closes: its answer says more than the pipe.
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    target = asked.path + (f"?{asked.query}" if asked.query else "")
+                    connection.request(method, target, body, sent, encode_chunked=False)
+                response = connection.getresponse()
+            yield response
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _on_the_line(self) -> Iterator[None]:
+        """Within the block, what fails is the connection."""
+        try:
+            yield
         except (OSError, HTTPException) as problem:
             cause = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
             raise click.ClickException(f"The unit at {self.url} cannot be asked: {cause}.") from None
-        finally:
-            connection.close()
 
 
 def _connect(url: str) -> HTTPConnection:

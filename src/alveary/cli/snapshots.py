@@ -174,6 +174,8 @@ def _download(unit: Client, cell: str, name: str, file: Path) -> None:
             ):
                 copy(target, moved)
             part.rename(file)
+        except OSError as error:
+            raise click.ClickException(f"The file {file} cannot be written: {error.strerror}.") from None
         finally:
             part.unlink(missing_ok=True)
     click.echo(f"{file} ({printing.size_text(size_bytes)})")
