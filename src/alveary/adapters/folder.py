@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 FORMAT: Final = 1
-_STAMP: Final = "format"
+STAMP: Final = "format"
 _LOCK: Final = "lock"
 
 
@@ -60,7 +60,7 @@ def is_claimed(folder: Path) -> bool:
 
 
 def _check_format(folder: Path) -> None:
-    stamp = folder / _STAMP
+    stamp = folder / STAMP
     if not stamp.exists():
         stamp.write_text(f"{FORMAT}\n", encoding="ascii")
         return

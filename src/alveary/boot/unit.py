@@ -20,6 +20,7 @@ import uvloop
 from alveary.adapters.blobs.files import BlobLimits
 from alveary.adapters.engine.pool import ScriptEngine
 from alveary.adapters.folder import claimed
+from alveary.adapters.keys.files import FOLDER as SECRETS
 from alveary.adapters.keys.files import FileKeys
 from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
 from alveary.adapters.machine import SystemClock, SystemIds
@@ -85,7 +86,7 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
             registry=registry,
             store=registry.store,
             engine=engine,
-            keys=FileKeys(folder / "secrets", master_token=config.master_token, now_ms=clock.now_ms),
+            keys=FileKeys(folder / SECRETS, master_token=config.master_token, now_ms=clock.now_ms),
             passwords=passwords,
             attempts=_attempts(config, clock),
             jobs=jobs,

@@ -17,8 +17,9 @@ from urllib.parse import quote
 
 import apsw
 
-from alveary.adapters.folder import FORMAT, is_claimed
-from alveary.adapters.keys.files import KEY_BYTES
+from alveary.adapters.blobs.files import place_of
+from alveary.adapters.folder import FORMAT, STAMP, is_claimed
+from alveary.adapters.keys.files import FOLDER, KEY_BYTES, OPERATOR_KEY, UNIT_KEY
 from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.part import DATABASE
 from alveary.config import Limits
@@ -26,7 +27,7 @@ from alveary.model.entities import EntityKind
 from alveary.model.tree import NodeKind
 
 _REGISTRY: Final = "unit.sqlite"
-_SECRETS: Final = ("unit.key", "operator.key")
+_SECRETS: Final = (UNIT_KEY, OPERATOR_KEY)
 _FOREIGN_BITS: Final = 0o077
 _READ_BYTES: Final = 1024 * 1024
 _BATCH: Final = 200
@@ -68,7 +69,7 @@ class _Part:
         return self.folder / DATABASE
 
     def place(self, blob: str) -> Path:
-        return self.folder / "blobs" / blob[:2] / blob
+        return place_of(self.folder / "blobs", blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Inspection:
 
     def format(self) -> Iterator[Problem]:
         """A stamp of another format than this release's."""
-        stamp = self.data / "format"
+        stamp = self.data / STAMP
         written = stamp.read_text(encoding="ascii").strip() if stamp.exists() else "none"
         if written != str(FORMAT):
             yield Problem(self._name(stamp), f"it says {written}; this release reads and writes {FORMAT}")
@@ -118,7 +119,7 @@ class Inspection:
     def secrets(self) -> Iterator[Problem]:
         """Keys that are missing or damaged."""
         for name in _SECRETS:
-            path = self.data / "secrets" / name
+            path = self.data / FOLDER / name
             if not path.exists():
                 yield Problem(self._name(path), "it is missing")
             elif path.stat().st_size != KEY_BYTES:

@@ -43,6 +43,11 @@ class BlobLimits:
     disk_reserve_percent: int = 5
 
 
+def place_of(blobs: Path, blob: str) -> Path:
+    """Where under the folder *blobs* the blob of that name is."""
+    return blobs / blob[:2] / blob
+
+
 @contextmanager
 def _os_errors() -> Iterator[None]:
     """Within the block, a disk that takes no more is refused in the catalogue's words."""
@@ -150,7 +155,7 @@ class FileBlobs:
         return FileDraft(self._tmp / self._new_id(), self._place, self._require_space, self._limits.inline_bytes)
 
     def _place(self, blob: str) -> Path:
-        return self._folder / blob[:2] / blob
+        return place_of(self._folder, blob)
 
     def _require_space(self) -> None:
         disk = os.statvfs(self._tmp)

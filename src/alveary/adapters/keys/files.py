@@ -19,10 +19,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from alveary.adapters.folder import FolderProblem
+
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 KEY_NUMBER: Final = b"\x01"
 """Stands before every sealed text, so that a later key can stand beside this one."""
+
+FOLDER: Final = "secrets"
+UNIT_KEY: Final = "unit.key"
+OPERATOR_KEY: Final = "operator.key"
 
 OPERATOR_PREFIX: Final = "OP~"
 OPERATOR_TOKEN_S: Final = 3600
@@ -34,8 +40,8 @@ class FileKeys:
 
     def __init__(self, folder: Path, *, master_token: str, now_ms: Callable[[], int]) -> None:
         """Read the secrets in *folder*, making them when there are none."""
-        self._unit = load_or_make(folder / "unit.key")
-        self._operator = OperatorKey(load_or_make(folder / "operator.key"))
+        self._unit = load_or_make(folder / UNIT_KEY)
+        self._operator = OperatorKey(load_or_make(folder / OPERATOR_KEY))
         self._master_token = master_token.encode()
         self._now_ms = now_ms
         self._ciphers: dict[str, AESGCM] = {}
@@ -79,7 +85,7 @@ class OperatorKey:
     @classmethod
     def of(cls, data: Path) -> OperatorKey:
         """The operator key of the data folder *data*; FileNotFoundError when no unit ever started there."""
-        return cls((data / "secrets" / "operator.key").read_bytes())
+        return cls((data / FOLDER / OPERATOR_KEY).read_bytes())
 
     def mint(self, now_ms: int, life_s: int = OPERATOR_TOKEN_S) -> str:
         """A unit administrator token that is good for *life_s* seconds."""
@@ -113,7 +119,7 @@ def load_or_make(path: Path) -> bytes:
         fresh.rename(path)
     secret = path.read_bytes()
     if len(secret) != KEY_BYTES:
-        raise ValueError(f"{path.name} does not hold a secret of {KEY_BYTES} bytes")
+        raise FolderProblem(f"The secret {path} is damaged: it does not hold {KEY_BYTES} bytes.")
     return secret
 
 
