@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from lxml import etree
@@ -17,7 +16,7 @@ from alveary.errors import XML_CONTENT, XML_UNREADABLE, Refusal
 from alveary.model.privileges import PERSONIUM_NAMESPACE
 from alveary.model.tree import Node, NodeKind
 from alveary.wire import xml
-from alveary.wire.http_dates import http_date
+from alveary.wire.http_dates import http_date, iso_date
 from alveary.wire.xml import DAV
 
 OPEN: Final = '<?xml version="1.0" encoding="utf-8"?>\n<multistatus xmlns="DAV:">'
@@ -82,7 +81,7 @@ def node_properties(node: Node, *, acl: str = "", extra: str = "") -> str:
 def common_properties(published_ms: int, updated_ms: int) -> str:
     """The times of a resource."""
     return (
-        f"<creationdate>{_iso_date(published_ms)}</creationdate>"
+        f"<creationdate>{iso_date(published_ms)}</creationdate>"
         f"<getlastmodified>{http_date(updated_ms)}</getlastmodified>"
     )
 
@@ -97,11 +96,6 @@ def file_properties(size_bytes: int, media_type: str | None) -> str:
         f"<getcontentlength>{size_bytes}</getcontentlength>"
         f"<getcontenttype>{xml.escape(media_type or 'application/octet-stream')}</getcontenttype>"
     )
-
-
-def _iso_date(time_ms: int) -> str:
-    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}+0000"
 
 
 @dataclass(frozen=True, slots=True)

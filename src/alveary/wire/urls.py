@@ -28,6 +28,7 @@ _LOCAL_UNIT: Final = re.compile(rf"{LOCAL_UNIT}(?:/({_CELL})|({_CELL}):)(/.*)?",
 _ABSOLUTE: Final = re.compile(r"(https?)://([^/?#@\s]+)((?:[/?#].*)?)", re.IGNORECASE | re.DOTALL)
 _FIRST: Final = re.compile(rf"({_CELL})(?=[/?#]|\Z)(.*)", re.DOTALL)
 _HOST_LABEL: Final = re.compile(_CELL)
+_PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]*")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _DEFAULT_PORT: Final = {"http": ":80", "https": ":443"}
 
@@ -186,7 +187,7 @@ def _decode_segment(raw: bytes) -> str:
 
 def encode_segment(name: str) -> str:
     """*name* as one segment of a path: percent-encoded but for what RFC 3986 allows there."""
-    return quote(name, safe="!$&'()*+,;=:@")
+    return name if _PLAIN_SEGMENT.fullmatch(name) else quote(name, safe="!$&'()*+,;=:@")
 
 
 def _split(url: str) -> tuple[str, str, str] | None:

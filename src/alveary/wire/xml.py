@@ -73,10 +73,11 @@ def render(root: etree._Element) -> bytes:
 
 def escape(text: str) -> str:
     """*text* for the inside of an element or of an attribute in double quotes; what XML cannot hold is replaced."""
-    if not text.isalnum():
-        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-        text = _UNREPRESENTABLE.sub("\ufffd", text)
-    return text
+    if _SPECIAL.search(text) is None:
+        return text
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return _UNREPRESENTABLE.sub("\ufffd", text)
 
 
+_SPECIAL: Final = re.compile('[&<>"\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]')
 _UNREPRESENTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
