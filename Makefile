@@ -11,8 +11,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 UV_VERSION := 0.13.8
 
-# The first interpreter that runs at all: a version manager's shim may exist and still fail.
-FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
+# The first interpreter that runs at all: a version manager's shim may exist and still fail. The system's own come
+# first: distributions build them with optimisations that a version manager's builds often lack (a third in speed).
+PYTHONS := python3.13 python3.12 python3.11
+FIND_PYTHON = for python in $(addprefix /usr/bin/,$(PYTHONS)) $(PYTHONS) python3; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	2>/dev/null && break; python=; done; \
 	[ -n "$$python" ] || { echo 'No Python from 3.11 to 3.13 with the venv module was found.' >&2; exit 1; };

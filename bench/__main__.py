@@ -5,6 +5,7 @@ Exits with 1 when something that is asked for was missed or could not be measure
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from http.client import HTTPException
@@ -26,13 +27,16 @@ _PAGE: Final = _HERE.parent / "docs" / "benchmarks.md"
 def main() -> int:
     """Do what the command line asks for; the exit code."""
     options = _options()
+    company = os.getloadavg()[0]
     bench = Bench({ALVEARY: alveary_box, **find_peers()}, QUICK if options.quick else FULL, options.data)
     problems = [problem for name in options.experiments if (problem := _run(bench, name))]
     found = bench.notes
     print(table(found))
-    _RESULTS.write_text(as_json(found) + "\n")
+    if options.quick:
+        print("This was the quick run: sizes are a small part of what the lines say.")
+    _RESULTS.write_text(as_json(found, company) + "\n")
     if options.write_docs and not problems:
-        _PAGE.write_text(page(found, ", ".join(f"`{name}`" for name in EXPERIMENTS)))
+        _PAGE.write_text(page(found, company, [f"`{name}`" for name in EXPERIMENTS]))
     missed = any(each.missed for name, figures in found.items() for each in verdicts(LINES[name], figures))
     return 1 if missed or problems else 0
 
@@ -47,7 +51,7 @@ def _run(bench: Bench, name: str) -> Exception | None:
     try:
         EXPERIMENTS[name](bench)
     except _PROBLEMS as problem:
-        print(f"{name} was not measured. {problem!r}", file=sys.stderr)
+        print(f"{name} was not measured: {type(problem).__name__}: {problem}", file=sys.stderr)
         return problem
     return None
 

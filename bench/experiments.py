@@ -172,6 +172,8 @@ def carry(bench: Bench) -> None:
 
 def _carried(bench: Bench, unit: Site, archive: Archive) -> Iterator[tuple[str, float, float]]:
     """For import and export: its name, how long it took in seconds, and how far memory grew in MiB."""
+    time.sleep(_SETTLE_S)
+    idle_mib = unit.process.pss_mib()
     cell = f"cell-{archive.files}-{archive.entities}"
     make_cell(unit, cell)
     with TemporaryDirectory(prefix="alveary-bench-", dir=bench.room) as folder:
@@ -179,8 +181,6 @@ def _carried(bench: Bench, unit: Site, archive: Archive) -> Iterator[tuple[str, 
         archive.write(path)
         with path.open("rb") as file:
             unit.send(f"/{cell}/__snapshot/given.zip", file, path.stat().st_size)
-    time.sleep(_SETTLE_S)
-    idle_mib = unit.process.pss_mib()
     for way, name in (("import", "given"), ("export", "made")):
         os.sync()
         with peak_pss_mib(unit.process) as peak:

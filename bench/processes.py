@@ -77,7 +77,7 @@ def running(command: Sequence[str], folder: Path, port: int, probe: str) -> Iter
     """The server that *command* starts, from its first answer to a GET of *probe* until the block ends.
 
     Raises:
-        BenchProblem: it ended or stayed silent; what it printed stands in ``{folder}/output.txt``.
+        BenchProblem: it ended or stayed silent; with the end of what it printed.
     """
     with (folder / "output.txt").open("ab") as output:
         started = time.perf_counter()
@@ -86,7 +86,7 @@ def running(command: Sequence[str], folder: Path, port: int, probe: str) -> Iter
         while not _answers(port, probe):
             waited_s = time.perf_counter() - started
             if process.poll() is not None or waited_s > _START_S:
-                said = (folder / "output.txt").read_text(errors="replace")[-2000:]
+                said = "\n".join((folder / "output.txt").read_text(errors="replace").splitlines()[-5:])
                 raise BenchProblem(f"{command[0]} did not answer within {waited_s:.1f} s. It said: {said}")
             time.sleep(_POLL_S)
         yield Process(process.pid, port, time.perf_counter() - started)

@@ -10,7 +10,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -32,7 +32,7 @@ the machine, which may have had other things to do.
 
 {table}
 
-Made on {made_at} on {machine}. {versions}.
+Made on {made_at} on {machine}, whose load was {company} before. {versions}.
 
 ## How it is measured
 
@@ -44,8 +44,8 @@ Made on {made_at} on {machine}. {versions}.
 - Load comes from [wrk](https://github.com/wg/wrk): one thread, 16 connections, five seconds a round. Large files are
   sent and received by one connection.
 - *Durable*: Alveary answers a PUT when the file will survive a loss of power. The peers do not wait for the disk.
-- Memory is PSS, summed over a server's processes, sampled every 50 ms. Idle is three seconds after the first login
-  and the first script.
+- Memory is PSS, summed over a server's processes, sampled every 50 ms. Idle is three seconds after the start, and
+  where the script pool counts three seconds after a first login and a first script.
 - The imported snapshot holds 64 files of 16 MiB of random bytes, and entities of four properties.
 
 `make bench` needs wrk, and measures beside nginx and wsgidav where they are there (Debian: `apt install wrk nginx
@@ -101,8 +101,8 @@ def _number(figure: float) -> str:
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"
 
 
-def as_json(found: Mapping[str, Figures]) -> str:
-    """All figures of all rounds, and what they were measured with."""
+def as_json(found: Mapping[str, Figures], company: float) -> str:
+    """All figures of all rounds, and what they were measured with; *company* is the load before the run."""
     lines = {
         name: {
             "title": LINES[name].title,
@@ -115,14 +115,22 @@ def as_json(found: Mapping[str, Figures]) -> str:
         }
         for name, figures in found.items()
     }
-    return json.dumps({"made_at": _today(), "machine": machine(), "versions": versions(), "lines": lines}, indent=2)
+    return json.dumps(
+        {"made_at": _today(), "machine": machine(), "load_before": company, "versions": versions(), "lines": lines},
+        indent=2,
+    )
 
 
-def page(found: Mapping[str, Figures], experiments: str) -> str:
-    """``docs/benchmarks.md``."""
+def page(found: Mapping[str, Figures], company: float, experiments: Sequence[str]) -> str:
+    """``docs/benchmarks.md``; *company* is the load of the machine before the run."""
     named = ", ".join(f"{name} {number}" for name, number in versions().items())
     return _PAGE.format(
-        table=table(found), made_at=_today(), machine=machine(), versions=named, experiments=experiments
+        table=table(found),
+        made_at=_today(),
+        machine=machine(),
+        versions=named,
+        experiments=", ".join(experiments),
+        company=f"{company:.1f}",
     )
 
 

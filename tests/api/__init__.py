@@ -1,1 +1,1 @@
-"""The protocol faces through the ASGI application, as a client sees them."""
+"""The protocol faces over real connections, as a client sees them."""

@@ -9,7 +9,7 @@ import os
 import signal
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,9 +206,38 @@ async def slow(unit: Unit, request: Request, target: Target) -> Response:
     return Response(200, {}, b"slow")
 
 
+async def split(unit: Unit, request: Request, target: Target) -> Response:
+    return Response(200, {"x-a": "b\r\nset-cookie: c=d"}, b"abc")
+
+
+async def mislabelled(unit: Unit, request: Request, target: Target) -> Response:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"abc"
+
+    return Response(200, {"content-length": request.query_string}, body())
+
+
+async def mirror(unit: Unit, request: Request, target: Target) -> Response:
+    return Response(200, {}, request.body)
+
+
 HANDLERS: dict[str, Callable[[Unit, Request, Target], Any]] = {
     handler.__name__: handler
-    for handler in (upload, refuse, challenge, bug, small, nothing, stream, endless, broken, slow)
+    for handler in (
+        upload,
+        refuse,
+        challenge,
+        bug,
+        small,
+        nothing,
+        stream,
+        endless,
+        broken,
+        slow,
+        split,
+        mislabelled,
+        mirror,
+    )
 }
 
 
@@ -311,6 +340,45 @@ async def test_many_requests_share_a_connection(unit: Unit) -> None:
     assert [json.loads((await client.answer()).body)["segments"] for _ in "ab"] == [["a"], ["b"]]
 
 
+async def test_requests_in_one_piece_are_answered_in_their_order(unit: Unit) -> None:
+    client = await unit.connect()
+    await client.send(
+        get("/cell/small") + get("/cell/slow") + get("/cell/stream") + get("/cell/small", method="HEAD")
+    )
+    assert (await client.answer()).body == b"abc"
+    assert await unit.event() == "begun"
+    unit.release.set()
+    assert (await client.answer()).body == b"slow"
+    assert (await client.answer()).body == b"abcabcabc"
+    assert (await client.answer(head=True)).headers["content-length"] == "3"
+    assert (await client.ask(get("/cell/small"))).body == b"abc"
+
+
+async def test_a_client_that_asks_and_hangs_up_has_its_answer(unit: Unit) -> None:
+    client = await unit.connect()
+    client.writer.write(get("/cell/small").encode())
+    client.writer.write_eof()
+    assert (await client.answer()).body == b"abc"
+
+
+async def test_a_connection_goes_on_after_an_answer_that_had_to_wait(unit: Unit) -> None:
+    client = await unit.connect()
+    await client.send(get("/cell/slow"))
+    assert await unit.event() == "begun"
+    unit.release.set()
+    assert (await client.answer()).body == b"slow"
+    assert (await client.ask(get("/cell/small"))).body == b"abc"
+
+
+async def test_a_request_to_close_is_answered_and_what_follows_ignored(unit: Unit) -> None:
+    client = await unit.connect()
+    await client.send(get("/cell/small", "Connection: close") + get("/cell/slow"))
+    answer = await client.answer()
+    assert (answer.body, answer.headers["connection"]) == (b"abc", "close")
+    assert await client.closed() == b""
+    assert unit.events.empty()
+
+
 async def test_an_upgrade_is_ignored(unit: Unit) -> None:
     client = await unit.connect()
     answer = await client.ask(get("/cell/a", "Connection: Upgrade", "Upgrade: websocket"))
@@ -386,6 +454,35 @@ async def test_a_stream_that_fails_is_cut_and_never_looks_complete(unit: Unit) -
     everything = await client.closed()
     assert b"abc" in everything
     assert not everything.endswith(b"0\r\n\r\n")
+
+
+async def test_a_stream_to_http_1_0_ends_with_the_connection(unit: Unit) -> None:
+    client = await unit.connect()
+    await client.send(get("/cell/stream", version="1.0"))
+    head, _, body = (await client.closed()).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert body == b"abcabcabc"
+
+
+async def test_a_stream_may_be_made_of_the_body_that_it_answers(unit: Unit) -> None:
+    client = await unit.connect()
+    await client.send(get("/cell/mirror", f"Content-Length: {len(BIG)}", method="PUT").encode() + BIG)
+    assert (await client.answer()).body == BIG
+
+
+@pytest.mark.parametrize("length", [2, 4])
+async def test_a_stream_that_is_not_as_long_as_it_says_is_cut(unit: Unit, length: int) -> None:
+    client = await unit.connect()
+    await client.send(get(f"/cell/mislabelled?{length}") + get("/cell/small"))
+    assert (await client.closed()).count(b"HTTP/1.1") <= 1
+    assert "answer cut" in unit.log.getvalue()
+
+
+async def test_a_header_never_becomes_two(unit: Unit) -> None:
+    client = await unit.connect()
+    await client.send(get("/cell/split"))
+    assert await client.closed() == b""
+    assert "answer cut" in unit.log.getvalue()
 
 
 async def test_a_refusal_is_rendered_and_logged(unit: Unit) -> None:
@@ -717,30 +814,3 @@ async def test_tls_is_spoken_when_there_is_a_certificate(tmp_path: Path) -> None
         assert (await unit.ask(get("/cell/small"))).body == b"abc"
         client = await unit.connect()
         assert (await client.ask("garbage\r\n\r\n")).status == 400
-
-
-# The other scopes of ASGI
-
-
-async def test_a_lifespan_is_agreed_to_and_a_websocket_refused() -> None:
-    async def nobody(request: Request, target: Target) -> Response:
-        raise AssertionError("nothing was asked")
-
-    settings = EdgeSettings(Urls.parse("http://unit.example/", path_style=True))
-    edge = Edge(nobody, settings, SystemIds(), open_log(level="debug", form="json", stream=io.StringIO()))
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
-
-    for scope, *events in (
-        ("lifespan", "lifespan.startup", "lifespan.shutdown"),
-        ("websocket", "websocket.connect"),
-    ):
-        queue = iter(events)
-
-        async def receive(queue: Iterator[str] = queue) -> dict[str, Any]:
-            return {"type": next(queue)}
-
-        await edge({"type": scope}, receive, send)
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete", "websocket.close"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -304,3 +305,19 @@ class TestClientsThatLeave:
             connection.sendall(f"GET {path_of(cell, '__/f')} HTTP/1.0\r\n\r\n".encode())
             told = b"".join(iter(lambda: connection.recv(65_536), b""))
         assert told.startswith(b"HTTP/1.1 200 ") and told.endswith(b"\r\n\r\ntext")
+
+
+def test_a_client_that_sends_no_more_still_gets_its_answer(cell: Site) -> None:
+    with Raw(cell.url) as raw:
+        raw.head("PUT", f"/{cell.name}/__/half", "Content-Length: 100000")
+        raw.send(b"x" * 100_000)
+        raw.connection.shutdown(socket.SHUT_WR)
+        assert raw.answer()[0] == 201
+
+
+def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    with running(tmp_path / "data", **{"limits.upload_bytes": 1000}) as unit:
+        cell = unit.cell()
+        with Raw(cell.url) as raw:
+            raw.head("PUT", f"/{cell.name}/__/a", "Content-Length: 1001", "Expect: 100-continue")
+            assert raw.answer()[0] == 413

@@ -91,7 +91,7 @@ def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     ],
 )
 def test_a_link_names_its_entity_by_url(uri: str) -> None:
-    assert parse_link(orjson.dumps({"uri": uri}), SERVICE, ACCOUNT) == EntityKey(("f@example.com",))
+    assert parse_link(orjson.dumps({"uri": uri}), SERVICE, ACCOUNT, str) == EntityKey(("f@example.com",))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_link_names_its_entity_by_url(uri: str) -> None:
 )
 def test_a_link_to_anything_else_is_a_format_error(uri: str | int | None) -> None:
     with pytest.raises(Refusal) as caught:
-        parse_link(orjson.dumps({"uri": uri}), SERVICE, ACCOUNT)
+        parse_link(orjson.dumps({"uri": uri}), SERVICE, ACCOUNT, str)
     assert caught.value.kind is FIELD_FORMAT
     assert "uri" in caught.value.text
 

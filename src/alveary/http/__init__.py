@@ -1,1 +1,1 @@
-"""The ASGI edge: routing, overrides, limits, authentication, ranges, the one error renderer."""
+"""The HTTP edge: connections, routing, overrides, limits, authentication, ranges, the one error renderer."""

@@ -1,7 +1,7 @@
-"""The ASGI application: each request is checked, dispatched and answered here, whatever happens on the way.
+"""The edge of the application: each request is checked, dispatched and answered here, whatever happens on the way.
 
 What belongs here: the order of these steps, and what is logged of them. What does not: routes and
-authentication, which are the dispatcher's.
+authentication, which are the dispatcher's, and connections.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.http.refusals import render
-from alveary.http.request import ClientGone, Receive, Request, Scope, Send
-from alveary.http.response import PREFLIGHT, Response, write
+from alveary.http.request import ClientGone, Request
+from alveary.http.response import PREFLIGHT, Response
 from alveary.http.settings import EdgeSettings
 from alveary.obs import Log
 from alveary.ports.clock import Ids
@@ -32,6 +32,9 @@ from alveary.wire.urls import Target
 Dispatch = Callable[[Request, Target], Awaitable[Response]]
 """What finds the route, the access and the handler. A Refusal is rendered, any other exception is a bug."""
 
+Reply = Callable[[Response], Awaitable[None]]
+"""Sends an answer; ClientGone when there is nobody to have it."""
+
 _LEVELS: Final = {INFO: logging.INFO, WARN: logging.WARNING, ERROR: logging.ERROR}
 _CACHED_TARGETS: Final = 4096
 _CACHED_PATH_BYTES: Final = 256
@@ -39,28 +42,25 @@ _CACHED_PATH_BYTES: Final = 256
 
 
 class Edge:
-    """The unit as an ASGI application around *dispatch*."""
+    """The unit around *dispatch*, as connections see it."""
 
     def __init__(self, dispatch: Dispatch, settings: EdgeSettings, ids: Ids, log: Log) -> None:
         self._dispatch = dispatch
         self._settings = settings
         self._ids = ids
         self._log = log
-        self._version = settings.api_version.encode("latin-1")
         self._known_target = lru_cache(maxsize=_CACHED_TARGETS)(settings.urls.target)
         self._running = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI *scope*."""
-        if scope["type"] != "http":
-            await _OTHER_SCOPES[scope["type"]](receive, send)
-            return
-        request = Request(scope, receive, self._settings.trusted_proxies)
+    async def serve(self, request: Request, reply: Reply) -> None:
+        """Answer *request* by *reply*, unless its client leaves. No error comes out."""
         self._running += 1
         try:
-            await write(await self._answer(request), request, self._version, send)
+            await reply(await self._answer(request))
         except ClientGone:
             pass
+        except Exception as bug:
+            self._log.error("answer cut", method=request.method, path=_shown(request), exc_info=bug)
         finally:
             self._running -= 1
 
@@ -98,8 +98,7 @@ class Edge:
             code=refusal.kind.code,
             reason=refusal.text,
             method=request.method,
-            # Without the query, which may carry credentials.
-            path=request.raw_path.decode("latin-1"),
+            path=_shown(request),
             request_key=request.request_key(self._ids.hex),
             exc_info=bug,
         )
@@ -107,19 +106,6 @@ class Edge:
         return render(refusal, urls.cell_url(target.cell) if target and target.cell else urls.unit_url)
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """Agree to everything: who composes the unit opens it before the server starts and closes it after."""
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
-
-
-async def _refuse_websocket(receive: Receive, send: Send) -> None:
-    """Closed before it is accepted, a WebSocket is answered with 403."""
-    await receive()
-    await send({"type": "websocket.close", "code": 1008})
-
-
-_OTHER_SCOPES: Final = {"lifespan": _live, "websocket": _refuse_websocket}
+def _shown(request: Request) -> str:
+    """Its path without the query, which may carry credentials."""
+    return request.raw_path.decode("latin-1")

@@ -27,6 +27,10 @@ class Download:
     size_bytes: int
     source: bytes | Read
 
+    def whole(self) -> bytes | AsyncIterator[bytes]:
+        """All its bytes."""
+        return self.source if isinstance(self.source, bytes) else self.source(0, self.size_bytes)
+
     def part(self, span: ByteRange) -> bytes | AsyncIterator[bytes]:
         """The bytes of *span*."""
         if isinstance(self.source, bytes):
@@ -44,24 +48,23 @@ def file_response(
     Raises:
         Refusal: ETAG_MISMATCH, RANGE_NOT_SATISFIABLE.
     """
-    read_condition(headers).check(file.etag)
-    common = {
-        "etag": str(file.etag),
-        "last-modified": http_date(file.etag.updated_ms),
-        "accept-ranges": "bytes",
-    }
-    if is_unchanged(headers, file.etag):
-        return Response(304, common)
-    wanted = headers.get("range") if method == "GET" and range_applies(headers, file.etag) else None
-    spans = parse_ranges(wanted, file.size_bytes) if wanted is not None else ()
+    etag = file.etag
+    read_condition(headers).check(etag)
+    answer = {"etag": str(etag), "last-modified": http_date(etag.updated_ms), "accept-ranges": "bytes"}
+    if is_unchanged(headers, etag):
+        return Response(304, answer)
+    spans: tuple[ByteRange, ...] = ()
+    if "range" in headers and method == "GET" and range_applies(headers, etag):
+        spans = parse_ranges(headers["range"], file.size_bytes)
     if len(spans) > 1:
-        return _multipart(file, spans, common, new_boundary())
-    common["content-type"] = file.media_type
-    if spans:
-        common["content-range"] = spans[0].content_range(file.size_bytes)
-    span = spans[0] if spans else ByteRange(0, file.size_bytes)
-    common["content-length"] = str(span.size_bytes)
-    return Response(206 if spans else 200, common, None if method == "HEAD" else file.part(span))
+        return _multipart(file, spans, answer, new_boundary())
+    answer["content-type"] = file.media_type
+    if not spans:
+        answer["content-length"] = str(file.size_bytes)
+        return Response(200, answer, None if method == "HEAD" else file.whole())
+    answer["content-range"] = spans[0].content_range(file.size_bytes)
+    answer["content-length"] = str(spans[0].size_bytes)
+    return Response(206, answer, file.part(spans[0]))
 
 
 def _multipart(file: Download, spans: tuple[ByteRange, ...], common: dict[str, str], boundary: str) -> Response:

@@ -7,16 +7,18 @@ it.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Any, Final
+from typing import Final
 
 from alveary.errors import BAD_REQUEST_KEY, BODY_TOO_LARGE, HEADER_NOT_ASCII, MALFORMED_REQUEST, Refusal
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Fields = list[tuple[bytes, bytes]]
+"""Names and values of header lines, as they came."""
+
+Receive = Callable[[], Awaitable[bytes]]
+"""The next piece of a body, empty at its end; ClientGone when the client left before."""
+
 Network = IPv4Network | IPv6Network
 
 _REQUEST_KEY: Final = re.compile(r"[A-Za-z0-9_-]{0,128}")
@@ -53,23 +55,32 @@ class Request:
         "wire_method",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, trusted_proxies: tuple[Network, ...] = ()) -> None:
+    def __init__(
+        self,
+        method: str,
+        url: bytes,
+        fields: Fields,
+        receive: Receive,
+        *,
+        http_version: str = "1.1",
+        scheme: str = "http",
+        peer: str = "",
+        trusted_proxies: tuple[Network, ...] = (),
+    ) -> None:
+        """*url* is the path and what follows it, *receive* gives the body."""
         self._receive = receive
         self._request_key: str | None = None
         self.body_begun = False
-        self.http_version: str = scope["http_version"]
-        self.wire_method: str = scope["method"]
-        self.raw_path: bytes = scope["raw_path"]
-        self.query_string: str = scope["query_string"].decode("latin-1")
-        self.headers, overrides = _read_headers(scope["headers"])
-        for name, value in overrides:
-            self.headers[name] = value
-        override = self.headers.get("x-http-method-override") if self.wire_method == "POST" else None
-        self.method = override or self.wire_method
-        self.scheme: str = scope["scheme"]
-        self.authority = self.headers.get("host")
-        self.peer: str = client[0] if (client := scope["client"]) else ""
-        if trusted_proxies and _is_trusted(self.peer, trusted_proxies):
+        self.http_version = http_version
+        self.wire_method = method
+        self.raw_path, _, query = url.partition(b"#")[0].partition(b"?")
+        self.query_string = query.decode("latin-1")
+        self.headers = headers = _read_headers(fields)
+        self.method = (headers.get("x-http-method-override") if method == "POST" else None) or method
+        self.scheme = scheme
+        self.authority = headers.get("host")
+        self.peer = peer
+        if trusted_proxies and _is_trusted(peer, trusted_proxies):
             self._believe_proxy(trusted_proxies)
 
     def _believe_proxy(self, trusted: tuple[Network, ...]) -> None:
@@ -131,18 +142,23 @@ class Request:
         """
         return self._pieces()
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
+    def body_within(self, max_bytes: int) -> AsyncIterator[bytes]:
+        """The same, refused before any of it is asked for when it says that it is over *max_bytes* (0: any size).
+
+        Raises:
+            Refusal: BODY_TOO_LARGE.
+            ClientGone: the client left before its end.
+        """
+        return self._pieces(max_bytes)
+
+    async def _pieces(self, max_bytes: int = 0) -> AsyncIterator[bytes]:
         if self.body_begun or not self.has_body:
             return
+        if max_bytes and int(self.headers.get("content-length", "0")) > max_bytes:
+            raise Refusal(BODY_TOO_LARGE, limit=max_bytes)
         self.body_begun = True
-        more = True
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            more = message.get("more_body", False)
-            if piece := message.get("body"):
-                yield piece
+        while piece := await self._receive():
+            yield piece
 
     async def read(self, max_bytes: int) -> bytes:
         """The whole body, at most *max_bytes*.
@@ -162,29 +178,25 @@ class Request:
             pieces.append(piece)
         return b"".join(pieces)
 
-    async def wait_until_gone(self) -> None:
-        """Return once the client has left or has its answer; what still comes of the body is dropped."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
 
-
-def _read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """The headers by name, and what X-Override puts in their place."""
+def _read_headers(fields: Fields) -> dict[str, str]:
+    """The headers by name in lower case, with what X-Override puts in their place."""
     headers: dict[str, str] = {}
-    overrides: list[tuple[str, str]] = []
-    for raw_name, raw_value in raw:
-        name = raw_name.decode("latin-1")
-        value = raw_value.decode("latin-1")
+    overrides: list[str] = []
+    for raw_name, raw_value in fields:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         if name == "x-override":
-            other, _, instead = value.partition(":")
-            other = other.strip().lower()
-            if other and other not in _NOT_OVERRIDDEN and not other.startswith("x-forwarded-"):
-                overrides.append((other, instead.strip()))
+            overrides.append(value)
         elif name in headers:
             headers[name] += f"{'; ' if name == 'cookie' else ', '}{value}"
         else:
             headers[name] = value
-    return headers, overrides
+    for override in overrides:
+        name, _, value = override.partition(":")
+        name = name.strip().lower()
+        if name and name not in _NOT_OVERRIDDEN and not name.startswith("x-forwarded-"):
+            headers[name] = value.strip()
+    return headers
 
 
 def _bare_address(text: str) -> str | None:

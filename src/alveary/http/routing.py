@@ -107,21 +107,24 @@ class Dispatcher:
             raise Refusal(CELL_LOCKED, reason=reason)
 
     async def _call(self, request: Request, cell: Cell | None, route: Route) -> Call:
-        access = await self._access(request, cell) if route.reads_credentials else self._nobody(cell)
+        if not route.reads_credentials:
+            access = self._nobody(cell)
+        else:
+            authorization = request.headers.get("authorization")
+            known = self._known.find(self._ports, cell, authorization) if cell and authorization else None
+            access = known or await self._access(request, cell, authorization)
         if request.method not in READING_METHODS:
             access = replace(access, request_key=request.request_key(self._ports.ids.hex))
         return Call(self._ports, access, cell, request, self._urls)
 
-    async def _access(self, request: Request, cell: Cell | None) -> Access:
-        authorization = request.headers.get("authorization")
+    async def _access(self, request: Request, cell: Cell | None, authorization: str | None) -> Access:
+        credentials = _credentials(request, authorization)
         if authorization is None or cell is None or not authorization.startswith("Bearer "):
-            return await authenticate(self._ports, cell, _credentials(request, authorization))
-        known = self._known.find(self._ports, cell, authorization)
-        if known is None:
-            stamp = self._ports.store.access_stamp(cell)
-            known = await authenticate(self._ports, cell, _credentials(request, authorization))
-            self._known.remember(self._ports, cell, authorization, known, stamp)
-        return known
+            return await authenticate(self._ports, cell, credentials)
+        stamp = self._ports.store.access_stamp(cell)
+        access = await authenticate(self._ports, cell, credentials)
+        self._known.remember(self._ports, cell, authorization, access, stamp)
+        return access
 
     def _nobody(self, cell: Cell | None) -> Access:
         return Access(cell, Who.ANONYMOUS, frozenset(), acls.EMPTY)

@@ -17,7 +17,7 @@ from typing import Final
 import uvicorn
 
 from alveary.http.app import Edge
-from alveary.http.guard import GuardedProtocol
+from alveary.http.connection import Connection
 from alveary.http.settings import EdgeSettings
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -42,8 +42,9 @@ async def serve(app: Edge, listener: socket.socket, settings: EdgeSettings, on_r
     *on_ready* is called once connections are accepted. The listener is closed at the end.
     """
     config = uvicorn.Config(
-        app,
-        http=partial(GuardedProtocol, settings),  # type: ignore[arg-type]
+        app,  # type: ignore[arg-type]  # only our own connections call it
+        interface="asgi3",
+        http=partial(Connection, app, settings),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
@@ -81,10 +82,7 @@ class _Server(uvicorn.Server):
             yield
             return
         loop = asyncio.get_running_loop()
+        # Not taken back at the end: whatever closes after the server must not be killed by a second signal.
         for number in _SIGNALS:
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
+        yield

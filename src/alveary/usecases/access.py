@@ -234,8 +234,10 @@ class Access:
         if self.basic and schema is not None:
             raise Refusal(AUTH_REQUIRED)
         granting = GRANTED_BY[privilege]
-        if not any(node.acl.grants(granting, self.principals) for node in reversed(chain)):
-            raise self._refused()
+        for node in reversed(chain):
+            if node.acl.grants(granting, self.principals):
+                return
+        raise self._refused()
 
     def may_on(self, place: Place, chain: Sequence[Node], privilege: BoxPrivilege) -> bool:
         """Whether :meth:`require_on` would return."""
@@ -246,9 +248,12 @@ class Access:
         return True
 
     def _require_schema(self, box_schema: str | None, chain: Sequence[Node]) -> None:
-        levels = (node.acl.require_schema_authz for node in reversed(chain))
-        level = next((level for level in levels if level is not None), "none")
-        if level == "none":
+        level = None
+        for node in reversed(chain):
+            level = node.acl.require_schema_authz
+            if level is not None:
+                break
+        if level is None or level == "none":
             return
         if self.who in {Who.ANONYMOUS, Who.REFUSED}:
             raise self._refused()

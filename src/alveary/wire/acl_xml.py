@@ -5,7 +5,7 @@ What does not belong here: whether a role exists, and who may see an ACL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
@@ -65,8 +65,10 @@ class WrittenAcl:
     require_schema_authz: str | None
 
 
-def parse(text: bytes, cell_url: str, *, max_depth: int) -> WrittenAcl:
-    """The ACL that a request's body asks for; *cell_url* ends in a slash. Inherited entries are left out.
+def parse(text: bytes, cell_url: str, canonical: Callable[[str], str], *, max_depth: int) -> WrittenAcl:
+    """The ACL that a request's body asks for. Inherited entries are left out.
+
+    *cell_url* ends in a slash; *canonical* spells a URL of the unit as the unit does.
 
     Raises:
         Refusal: XML_CONTENT (broken XML or another element), ACL_INVALID, ACL_ROLE_MISSING (no role of this cell).
@@ -77,13 +79,13 @@ def parse(text: bytes, cell_url: str, *, max_depth: int) -> WrittenAcl:
     level = root.get(REQUIRE_SCHEMA_AUTHZ) or root.get("requireSchemaAuthz")
     if level is not None and level not in SCHEMA_AUTHZ_LEVELS:
         raise Refusal(ACL_INVALID, cause=f"requireSchemaAuthz [{level}]")
-    base = root.get(XML_BASE, "")
+    base = canonical(root.get(XML_BASE, ""))
     entries = root.findall(f"{DAV}ace")
-    aces = tuple(_ace(entry, base, cell_url) for entry in entries if entry.find(f"{DAV}inherited") is None)
+    aces = tuple(_ace(entry, base, cell_url, canonical) for entry in entries if entry.find(f"{DAV}inherited") is None)
     return WrittenAcl(aces, level)
 
 
-def _ace(entry: etree._Element, base: str, cell_url: str) -> WrittenAce:
+def _ace(entry: etree._Element, base: str, cell_url: str, canonical: Callable[[str], str]) -> WrittenAce:
     for unsupported in ("invert", "deny", "protected"):
         if entry.find(f"{DAV}{unsupported}") is not None:
             raise Refusal(ACL_INVALID, cause=f"[{unsupported}] is not supported")
@@ -92,17 +94,17 @@ def _ace(entry: etree._Element, base: str, cell_url: str) -> WrittenAce:
         raise Refusal(ACL_INVALID, cause="an ace without a principal")
     if grant is None:
         raise Refusal(ACL_INVALID, cause="an ace without a grant")
-    return WrittenAce(_principal(principal[0], base, cell_url), tuple(_privileges(grant)))
+    return WrittenAce(_principal(principal[0], base, cell_url, canonical), tuple(_privileges(grant)))
 
 
-def _principal(element: etree._Element, base: str, cell_url: str) -> Principal:
+def _principal(element: etree._Element, base: str, cell_url: str, canonical: Callable[[str], str]) -> Principal:
     word = _NAMED_IN_DAV.get(element.tag)
     if word is not None:
         return word
     href = (element.text or "").strip()
     if element.tag != f"{DAV}href" or not href:
         raise Refusal(ACL_INVALID, cause="a principal without a role")
-    return role_ref(urljoin(base, href), cell_url)
+    return role_ref(canonical(urljoin(base, href)), cell_url)
 
 
 def role_ref(url: str, cell_url: str) -> RoleRef:

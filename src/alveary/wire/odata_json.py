@@ -5,7 +5,7 @@ What does not belong here: the keys in URLs (``odata_keys``), and whether a fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from urllib.parse import unquote
 
@@ -90,7 +90,7 @@ def parse_entity(body: bytes) -> dict[str, JsonValue]:
     return value
 
 
-def parse_link(body: bytes, service_url: str, target: EntitySet) -> EntityKey:
+def parse_link(body: bytes, service_url: str, target: EntitySet, canonical: Callable[[str], str]) -> EntityKey:
     """The key of the entity of *target* whose URL is the ``uri`` in *body*.
 
     The URL may be relative to *service_url*; its key may be percent-encoded or not.
@@ -100,6 +100,7 @@ def parse_link(body: bytes, service_url: str, target: EntitySet) -> EntityKey:
     """
     uri = parse_entity(body).get("uri")
     if isinstance(uri, str):
+        uri = canonical(uri)
         if uri.lower().startswith(service_url.lower()):
             uri = uri[len(service_url) :]
         with suppress(Refusal):

@@ -147,6 +147,10 @@ class Urls:
         place = self.locate(url)
         return f"{LOCAL_UNIT}{place[0]}:{place[1]}" if place else url
 
+    def canonical(self, url: str) -> str:
+        """*url* as the unit itself spells it, when it is of one of its cells under any of its names."""
+        return self.to_http(self.to_local(url))
+
     def to_http(self, url: str, *, cell: str | None = None, box: str | None = None) -> str:
         """*url* as clients see it: the local forms as http URLs, any other unchanged.
 

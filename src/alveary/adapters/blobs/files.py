@@ -26,6 +26,7 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import IO, Final
 
+from alveary.adapters.waiting import outlast
 from alveary.errors import BODY_TOO_LARGE, DISK_FULL, Refusal
 from alveary.model.tree import Content
 
@@ -117,10 +118,10 @@ class FileBlobs:
                 pending += len(piece)
                 if pending >= WRITE_BYTES or (draft is None and total > self._limits.inline_bytes):
                     draft = draft or self._draft()
-                    await loop.run_in_executor(self._threads, draft.write_all, pieces)
+                    await outlast(loop.run_in_executor(self._threads, draft.write_all, pieces))
                     pieces, pending = [], 0
             if draft is not None and pieces:
-                await loop.run_in_executor(self._threads, draft.write_all, pieces)
+                await outlast(loop.run_in_executor(self._threads, draft.write_all, pieces))
             staged = _Staged(total, b"".join(pieces) if draft is None else None, draft, self._threads)
             yield staged
         except BaseException:
@@ -322,7 +323,7 @@ class _Staged:
         if self._draft is None:
             inline = self._inline or b""
             return Content(self.size_bytes, hashlib.sha256(inline).digest(), inline=inline)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._draft.keep)
+        return await outlast(asyncio.get_running_loop().run_in_executor(self._threads, self._draft.keep))
 
 
 class _Reading:
@@ -342,9 +343,10 @@ class _Reading:
         if self._at >= self._end:
             await self.aclose()
             raise StopAsyncIteration
-        job = self._job or self._read_on()
+        job = self._job = self._job or self._read_on()
         piece = await asyncio.shield(job)
         if not piece:
+            await self.aclose()
             raise EOFError("a blob is shorter than its row says")
         self._at += len(piece)
         self._job = self._read_on() if self._at < self._end else None

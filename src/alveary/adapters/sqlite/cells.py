@@ -27,11 +27,14 @@ class SqliteCells:
         self._epoch = -1
         self._known: dict[str, Cell | None] = {}
 
-    async def find(self, name: str) -> Cell | None:
-        """The cell of that name."""
+    def refresh(self) -> None:
+        """Forget the cells found by name when one has changed, or when they are many."""
         if self._epoch != self._marks.tree_epoch or len(self._known) > 10_000:
             self._epoch = self._marks.tree_epoch
             self._known.clear()
+
+    async def find(self, name: str) -> Cell | None:
+        """The cell of that name."""
         if name not in self._known:
             self._known[name] = self._one("name = ?", name)
         return self._known[name]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import apsw
 
+from alveary.adapters.waiting import drive, outlast
 from alveary.errors import CELL_LOCKED, DISK_FULL, Refusal
 
 T = TypeVar("T")
@@ -56,6 +57,9 @@ class Transaction(Protocol):
 
     now_ms: int
 
+    def refresh(self) -> None:
+        """Forget what no longer holds: before the state is fixed that a body will see, never while it is seen."""
+
     def keep_body(self) -> bool:
         """A body has succeeded; whether it removed something that may be made again under its old name."""
 
@@ -67,18 +71,6 @@ class Transaction(Protocol):
 
     def committed(self) -> list[str]:
         """Publish what readers must notice; the ids of the blobs that no row names any more."""
-
-
-def drive(coroutine: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
-    """Run *coroutine* to its end at once. One that waits for anything but its transaction is a bug."""
-    steps = coroutine.__await__()
-    try:
-        next(steps)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    steps.close()
-    raise RuntimeError("a transaction's body may await nothing but its transaction")
 
 
 class Seat(Enum):
@@ -177,6 +169,7 @@ class Database(Generic[Tx]):
 
     async def read(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """What *body* answers, on this thread, at once."""
+        self._near_tx.refresh()
         try:
             return drive(body(self._near_tx))
         finally:
@@ -200,12 +193,7 @@ class Database(Generic[Tx]):
 
     async def _beside(self, work: Callable[..., T], *args: Any) -> T:
         """What *work* answers on another thread; a caller that is cancelled leaves only after the thread has."""
-        job = asyncio.get_running_loop().run_in_executor(self._long_threads, work, *args)
-        try:
-            return await asyncio.shield(job)
-        except asyncio.CancelledError:
-            await asyncio.wait([job])
-            raise
+        return await outlast(asyncio.get_running_loop().run_in_executor(self._long_threads, work, *args))
 
     @contextmanager
     def _far(self) -> Iterator[Tx]:
@@ -214,6 +202,7 @@ class Database(Generic[Tx]):
         if pair is None:
             connection = connect(self.path)
             pair = connection, self._transaction(connection, Seat.FAR)
+        pair[1].refresh()
         pair[0].execute("BEGIN")
         try:
             yield pair[1]
@@ -254,7 +243,15 @@ class Database(Generic[Tx]):
         """
         if self.refusing is not None:
             raise Refusal(CELL_LOCKED, reason=self.refusing)
-        return await self._enqueue(body)
+        outcome = self._enqueue(body)
+        try:
+            return await outlast(outcome)
+        except asyncio.CancelledError:
+            if outcome.exception() is not None:
+                raise
+            # It is on disk: the caller must not take back the blob that a row names now. It ends at its next await.
+            _cancel_at_the_next_await()
+            return outcome.result()
 
     def _enqueue(self, body: Callable[[Tx], Awaitable[T]]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
@@ -307,6 +304,7 @@ class Database(Generic[Tx]):
         outcomes: list[_Outcome] = []
         try:
             with vendor_errors():
+                self._tx.refresh()
                 connection.execute("BEGIN IMMEDIATE")
                 outcomes = [self._apply(body) for body in bodies]
                 connection.execute("COMMIT")
@@ -361,6 +359,11 @@ class Database(Generic[Tx]):
         """Let commits be fast and not durable: this file is being built aside and is dropped if anything fails."""
         self._connection.execute("PRAGMA synchronous=OFF")
 
+    @property
+    def latest_ms(self) -> int:
+        """The time before which no later transaction's is."""
+        return self._latest_ms
+
     def advance(self, latest_ms: int) -> None:
         """Let no later transaction's time be before *latest_ms*."""
         self._latest_ms = max(self._latest_ms, latest_ms)
@@ -372,6 +375,13 @@ class Database(Generic[Tx]):
         for connection in (*(pair[0] for pair in self._idle), self._near, self._connection):
             connection.close()
         self._idle.clear()
+
+
+def _cancel_at_the_next_await() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+        task.cancel()
 
 
 class _Outcome:

@@ -87,8 +87,7 @@ class SqliteEntities:
             )
         except apsw.ConstraintError:
             raise Refusal(ENTITY_EXISTS) from None
-        if entity.version > 1:
-            execute("DELETE FROM ref WHERE source = ?", (entity.id,))
+        execute("DELETE FROM ref WHERE source = ?", (entity.id,))
         self._refer(entity)
 
     async def add(self, entity: Entity) -> bool:
@@ -114,6 +113,11 @@ class SqliteEntities:
             return
         self._touch(EntityKind(kind))
         self._marks.path_freed = True
+        execute(
+            "UPDATE entity SET refs = (SELECT json_group_array(json(ref.value)) FROM json_each(entity.refs) AS ref"
+            " WHERE ref.value ->> 1 <> ?1) WHERE id IN (SELECT source FROM ref WHERE target = ?1)",
+            (entity_id,),
+        )
         execute("DELETE FROM ref WHERE source = ? OR target = ?", (entity_id, entity_id))
         execute("DELETE FROM link WHERE id1 = ?", (entity_id,))
         execute("DELETE FROM link WHERE id2 = ?", (entity_id,))
@@ -200,9 +204,15 @@ class SqlitePrincipals:
         self._accounts: dict[str, Entity | None] = {}
         self._roles: dict[str, frozenset[str]] = {}
 
+    def refresh(self) -> None:
+        """Forget all when one has changed, or when they are many."""
+        if self._epoch != self._marks.control_epoch or len(self._accounts) > _REMEMBERED:
+            self._epoch = self._marks.control_epoch
+            self._accounts.clear()
+            self._roles.clear()
+
     async def account(self, account_id: str) -> Entity | None:
         """The account of that id."""
-        self._forget_if_stale()
         if account_id not in self._accounts:
             found = await self._entities.get(account_id)
             self._accounts[account_id] = found if found and found.kind is EntityKind.ACCOUNT else None
@@ -214,19 +224,12 @@ class SqlitePrincipals:
 
     async def roles_of(self, account_id: str) -> frozenset[str]:
         """The ids of the roles that an account is linked with."""
-        self._forget_if_stale()
         roles = self._roles.get(account_id)
         if roles is None:
             query = "SELECT id2 FROM link WHERE id1 = ? AND type1 = 'Account' AND type2 = 'Role'"
             rows = self._connection.execute(query, (account_id,))
             roles = self._roles[account_id] = frozenset(role for (role,) in rows)
         return roles
-
-    def _forget_if_stale(self) -> None:
-        if self._epoch != self._marks.control_epoch or len(self._accounts) > _REMEMBERED:
-            self._epoch = self._marks.control_epoch
-            self._accounts.clear()
-            self._roles.clear()
 
 
 _REMEMBERED: Final = 10_000

@@ -132,7 +132,6 @@ class SqliteNodes:
 
     async def root(self) -> Node:
         """The cell's own node."""
-        self._forget_if_stale()
         if self._root is None:
             self._root = self._child("", "")
             if self._root is None:
@@ -141,7 +140,6 @@ class SqliteNodes:
 
     async def locate(self, box: str, segments: Sequence[str]) -> Place:
         """What the path below the box named *box* leads to."""
-        self._forget_if_stale()
         segments = tuple(segments)
         known = self._known.get((box, *segments))
         if known is not None:
@@ -174,8 +172,6 @@ class SqliteNodes:
         files = self._small_files
         if files is None:
             return self._fetch(parent, name)
-        while self._marks.stale_files:
-            files.drop((self._marks, *self._marks.stale_files.pop()))
         node = files.find((self._marks, parent, name))
         if node is None:
             node = self._fetch(parent, name)
@@ -320,7 +316,10 @@ class SqliteNodes:
             self._known.clear()
         self._known[key] = box, chain
 
-    def _forget_if_stale(self) -> None:
+    def refresh(self) -> None:
+        """Forget what no longer holds."""
+        while self._small_files is not None and self._marks.stale_files:
+            self._small_files.drop((self._marks, *self._marks.stale_files.pop()))
         if self._epoch != self._marks.tree_epoch:
             self._epoch = self._marks.tree_epoch
             self.forget()

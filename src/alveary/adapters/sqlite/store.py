@@ -29,6 +29,7 @@ from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles
 from alveary.adapters.sqlite.part import DATABASE, Part, Shared, open_contents, open_keep
 from alveary.adapters.sqlite.transactions import ContentsTx, KeepTx, RegistryTx
+from alveary.adapters.waiting import outlast
 from alveary.errors import CELL_LOCKED, NO_SUCH_CELL, Refusal
 from alveary.model.cell import Cell, CellStatus
 from alveary.model.names import MAIN_BOX
@@ -79,6 +80,8 @@ class SqliteStore:
         )
         self._cells: OrderedDict[str, _OpenCell] = OrderedDict()
         self._active: set[str] = set()
+        self._going: set[str] = set()
+        """The cells that have no row any more, while their files are being removed."""
         (settings.folder / "cells").mkdir(mode=0o700, exist_ok=True)
 
     def _cell_folder(self, cell_id: str) -> Path:
@@ -101,7 +104,10 @@ class SqliteStore:
         """The part of *cell* that no import touches."""
         opened = self._open(cell.id)
         if opened.keep is None:
-            opened.keep = open_keep(self._cell_folder(cell.id) / "keep", self._shared)
+            folder = self._cell_folder(cell.id) / "keep"
+            if not folder.exists():  # the caller's row is older than the cell's end
+                raise Refusal(NO_SUCH_CELL)
+            opened.keep = open_keep(folder, self._shared)
             opened.keep.before_first_write = lambda: self._mark_active(cell.id)
         return opened.keep
 
@@ -114,6 +120,8 @@ class SqliteStore:
         return part
 
     def _open(self, cell_id: str) -> _OpenCell:
+        if cell_id in self._going:  # the caller's row is older than the cell's end
+            raise Refusal(NO_SUCH_CELL)
         opened = self._cells.get(cell_id)
         if opened is None:
             self._make_room()
@@ -175,6 +183,7 @@ class SqliteStore:
         """Remove the stores of a cell that has no row; their space comes back soon after."""
         opened = self._cells.pop(cell_id, None)
         self._active.discard(cell_id)
+        self._going.add(cell_id)
         parts = opened.parts() if opened else []
         waiting = len(parts)
 
@@ -182,7 +191,8 @@ class SqliteStore:
             nonlocal waiting
             waiting -= 1
             if waiting <= 0:
-                self._threads.submit(shutil.rmtree, self._cell_folder(cell_id), ignore_errors=True)
+                removal = self._threads.submit(shutil.rmtree, self._cell_folder(cell_id), ignore_errors=True)
+                removal.add_done_callback(lambda _: self._going.discard(cell_id))
 
         for part in parts:
             part.retire(gone)
@@ -234,6 +244,8 @@ class SqliteStore:
         contents = self._ids.new()
         loop = asyncio.get_running_loop()
         part = await loop.run_in_executor(self._long_threads, self._begin_build, cell.id, contents)
+        # An ETag of the old contents is never repeated in the new ones.
+        part.database.advance(self.contents(cell).database.latest_ms)
         build = _Build(part, lambda: self._swap(cell, contents, part), self._long_threads)
         try:
             yield build
@@ -334,12 +346,7 @@ class _Build:
             Refusal: DISK_FULL, or what *body* raises.
         """
         loop = asyncio.get_running_loop()
-        job = loop.run_in_executor(self._threads, self._part.database.apply_now, body)
-        try:
-            return await asyncio.shield(job)
-        except asyncio.CancelledError:
-            await asyncio.wait([job])
-            raise
+        return await outlast(loop.run_in_executor(self._threads, self._part.database.apply_now, body))
 
     async def swap(self) -> Cell:
         """Put the new contents into service, durably and at once.

@@ -24,6 +24,9 @@ class _Marked:
         self.connection = connection
         self._marks = marks
 
+    def refresh(self) -> None:
+        """Forget what no longer holds; here nothing is remembered."""
+
     def keep_body(self) -> bool:
         """A body has succeeded; whether it removed something that may be made again under its old name."""
         return self._marks.keep_body()
@@ -70,6 +73,11 @@ class ContentsTx(_Marked):
         self.outbox = SqliteOutbox(connection, lambda: self.now_ms, outbox_rows)
         self.notes = SqliteNotes(connection)
 
+    def refresh(self) -> None:
+        """Forget what no longer holds."""
+        self.nodes.refresh()
+        self.principals.refresh()
+
     def forget_body(self) -> None:
         """The body under way was rolled back, with what was seen only inside."""
         super().forget_body()
@@ -97,3 +105,7 @@ class RegistryTx(_Marked):
     def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
         super().__init__(connection, marks)
         self.cells = SqliteCells(connection, marks)
+
+    def refresh(self) -> None:
+        """Forget what no longer holds."""
+        self.cells.refresh()

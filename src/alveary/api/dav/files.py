@@ -69,15 +69,14 @@ async def get(call: Call, path: BoxPath) -> Response:
             raise Refusal(METHOD_NOT_ALLOWED)
         url = call.urls.resource_url(call.here.name, path.box, path.segments)
         return Response(200, {"content-type": "text/plain", "etag": str(etag_of(found))}, f"URL : {url}".encode())
-    content = found.content
-    blobs = call.ports.store.contents(call.here).blobs
+    content, request = found.content, call.request
+    source = content.inline
     download = Download(
         found.etag,
         found.node.media_type or "application/octet-stream",
         content.size_bytes,
-        content.inline if content.inline is not None else partial(blobs.read, content),
+        partial(call.ports.store.contents(call.here).blobs.read, content) if source is None else source,
     )
-    request = call.request
     return file_response(request.headers, download, call.ports.ids.hex, method=request.method)
 
 
@@ -94,7 +93,7 @@ async def put(call: Call, path: BoxPath) -> Response:
         call.ports,
         call.access,
         path,
-        call.request.body,
+        call.request.body_within(call.ports.config.limits.upload_bytes),
         media_type=media_type,
         expect=change_condition(headers),
     )

@@ -90,7 +90,7 @@ async def acl(call: Call, path: BoxPath) -> Response:
     await call.access.require_at(call.ports, path, properties.SET_ACL)
     cell_url = call.urls.cell_url(call.here.name)
     limits = call.ports.config.limits
-    written = acl_xml.parse(await read_xml(call), cell_url, max_depth=limits.xml_depth)
+    written = acl_xml.parse(await read_xml(call), cell_url, call.urls.canonical, max_depth=limits.xml_depth)
     acl_xml.check_level(written, of_cell=False)
     etag = await properties.set_acl(call.ports, call.access, path, written)
     return Response(200, {"etag": str(etag)})

@@ -34,7 +34,7 @@ async def link(call: Call, origin: Origin, key: EntityKey | None) -> Response:
 
     async def read() -> EntityKey:
         body = await call.request.read(call.ports.config.limits.json_bytes)
-        return parse_link(body, service_url(call), origin.target)
+        return parse_link(body, service_url(call), origin.target, call.urls.canonical)
 
     await links.link(call.ports, call.access, origin, read)
     return NO_CONTENT

@@ -87,7 +87,7 @@ async def put(call: Call, name: SnapshotFileName) -> Response:
         call.ports,
         call.access,
         name,
-        call.request.body,
+        call.request.body_within(call.ports.config.limits.snapshot_bytes),
         media_type=headers.get("content-type") or UNTYPED,
         expect=change_condition(headers),
     )

@@ -1,0 +1,186 @@
+"""What the use cases may expect of the unit's keys, of password hashing, and of the memory of failed logins."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alveary.adapters.keys.files import OPERATOR_TOKEN_S, FileKeys, OperatorKey
+from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
+from alveary.adapters.memory.attempts import MemoryAttempts
+from alveary.model.accounts import Credential
+from alveary.wire.passwords import SCRYPT, SHA256, ScryptHash
+from tests.stores import HandClock
+
+MASTER = "master"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def keys(tmp_path: Path, clock: HandClock) -> FileKeys:
+    return FileKeys(tmp_path / "secrets", master_token=MASTER, now_ms=clock.now_ms)
+
+
+class TestSealing:
+    @pytest.mark.parametrize("plain", [b"", b"text", bytes(10_000)], ids=len)
+    def test_what_was_sealed_is_unsealed_for_the_same_purpose_alone(self, keys: FileKeys, plain: bytes) -> None:
+        sealed = keys.seal("token", plain)
+        assert keys.unseal("token", sealed) == plain
+        assert keys.unseal("cookie", sealed) is None
+
+    def test_it_is_different_at_every_call(self, keys: FileKeys) -> None:
+        assert len({keys.seal("token", b"text") for _ in range(100)}) == 100
+
+    def test_a_changed_byte_anywhere_is_noticed(self, keys: FileKeys) -> None:
+        sealed = keys.seal("token", b"text")
+        for index in range(len(sealed)):
+            changed = bytearray(sealed)
+            changed[index] ^= 1
+            assert keys.unseal("token", bytes(changed)) is None
+        for length in range(len(sealed)):
+            assert keys.unseal("token", sealed[:length]) is None
+
+    def test_a_restart_changes_nothing_and_another_unit_reads_nothing(
+        self, keys: FileKeys, tmp_path: Path, clock: HandClock
+    ) -> None:
+        sealed = keys.seal("token", b"text")
+        again = FileKeys(tmp_path / "secrets", master_token="", now_ms=clock.now_ms)
+        assert again.unseal("token", sealed) == b"text"
+        other = FileKeys(tmp_path / "other", master_token="", now_ms=clock.now_ms)
+        assert other.unseal("token", sealed) is None
+
+
+class TestUnitTokens:
+    def test_the_master_token_is_that_text_and_no_other(self, keys: FileKeys) -> None:
+        assert keys.is_master_token(MASTER)
+        for other in ("", "maste", "master ", "MASTER", "mäster"):
+            assert not keys.is_master_token(other)
+
+    def test_without_a_configured_one_none_is_it(self, tmp_path: Path, clock: HandClock) -> None:
+        keys = FileKeys(tmp_path, master_token="", now_ms=clock.now_ms)
+        assert not keys.is_master_token("")
+
+    def test_an_operator_token_is_good_until_its_time(self, keys: FileKeys, tmp_path: Path, clock: HandClock) -> None:
+        token = OperatorKey.of(tmp_path).mint(clock.ms)
+        assert keys.is_operator_token(token)
+        clock.ms += OPERATOR_TOKEN_S * 1_000 - 1
+        assert keys.is_operator_token(token)
+        clock.ms += 1
+        assert not keys.is_operator_token(token)
+
+    def test_none_but_the_owner_of_the_folder_mints_one(
+        self, keys: FileKeys, tmp_path: Path, clock: HandClock
+    ) -> None:
+        (tmp_path / "other").mkdir()
+        FileKeys(tmp_path / "other" / "secrets", master_token="", now_ms=clock.now_ms)
+        assert not keys.is_operator_token(OperatorKey.of(tmp_path / "other").mint(clock.ms))
+        token = OperatorKey.of(tmp_path).mint(clock.ms)
+        for forged in ("", "OP~", "OP~x", "OP~" + "A" * 60, token[3:], token[:-4], "OP~ö"):
+            assert not keys.is_operator_token(forged)
+
+    def test_nobody_else_may_read_the_secrets(self, keys: FileKeys, tmp_path: Path) -> None:
+        assert keys is not None
+        folder = tmp_path / "secrets"
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+    def test_a_damaged_secret_stops_the_start(self, keys: FileKeys, tmp_path: Path, clock: HandClock) -> None:
+        assert keys is not None
+        (tmp_path / "secrets" / "unit.key").write_bytes(b"short")
+        with pytest.raises(Exception, match=r"unit\.key"):
+            FileKeys(tmp_path / "secrets", master_token="", now_ms=clock.now_ms)
+
+
+@pytest.fixture
+def passwords() -> Iterator[ScryptPasswords]:
+    made = ScryptPasswords(ScryptCost(log2_n=4, r=8, p=1), sha256_salt="salt")
+    yield made
+    made.close()
+
+
+class TestPasswords:
+    @pytest.mark.parametrize("password", ["password-1", "", "pässwörd 密", "\ud800"])
+    async def test_a_password_belongs_to_its_hash_alone(self, passwords: ScryptPasswords, password: str) -> None:
+        credential = await passwords.hash(password)
+        assert await passwords.verify(password, credential)
+        assert not await passwords.verify(password + "x", credential)
+
+    async def test_a_hash_is_never_the_same_twice_and_tells_its_cost(self, passwords: ScryptPasswords) -> None:
+        one, two = await passwords.hash("x"), await passwords.hash("x")
+        assert one.algorithm == SCRYPT
+        assert one.hashed != two.hashed
+        stored = ScryptHash.parse(one.hashed)
+        assert stored is not None
+        assert (stored.log2_n, stored.r, stored.p) == (4, 8, 1)
+
+    async def test_hashes_of_another_cost_are_verified(self, passwords: ScryptPasswords) -> None:
+        other = ScryptPasswords(ScryptCost(log2_n=5, r=4, p=2))
+        credential = await other.hash("password")
+        other.close()
+        assert await passwords.verify("password", credential)
+        assert not await passwords.verify("Password", credential)
+
+    async def test_the_older_form_is_verified_with_the_salt_of_the_unit(self, passwords: ScryptPasswords) -> None:
+        old = Credential(SHA256, hashlib.sha256(b"passwordsalt").hexdigest(), None)
+        assert await passwords.verify("password", old)
+        assert not await passwords.verify("passwords", old)
+
+    @pytest.mark.parametrize("hashed", ["", "x", "$40801$$", "$ffffffff$AAAA$AAAA"])
+    async def test_nobody_knows_the_password_of_a_hash_that_is_none(
+        self, passwords: ScryptPasswords, hashed: str
+    ) -> None:
+        assert not await passwords.verify("", Credential(SCRYPT, hashed, None))
+
+    async def test_without_a_credential_the_answer_is_no_after_as_much_work(self) -> None:
+        passwords = ScryptPasswords(ScryptCost(log2_n=14, r=8, p=1))
+        credential = await passwords.hash("x")
+
+        async def seconds(given: Credential | None) -> float:
+            began = time.process_time()
+            assert not await passwords.verify("y", given)
+            return time.process_time() - began
+
+        known, unknown = [min([await seconds(each) for _ in range(3)]) for each in (credential, None)]
+        passwords.close()
+        assert known / 3 < unknown < known * 3
+
+
+class TestAttempts:
+    def attempts(self, clock: HandClock) -> MemoryAttempts:
+        return MemoryAttempts(clock.now_ms, interval_ms=1_000, threshold=3, longest_ms=10_000)
+
+    def test_from_the_threshold_on_the_wait_doubles_up_to_its_longest(self, clock: HandClock) -> None:
+        attempts, waits = self.attempts(clock), []
+        for _ in range(8):
+            attempts.failed("192.0.2.1")
+            waits.append(attempts.wait_ms("192.0.2.1"))
+        assert waits == [0, 0, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+        assert attempts.wait_ms("192.0.2.2") == 0
+
+    def test_it_passes_with_time_and_a_success_forgives(self, clock: HandClock) -> None:
+        attempts = self.attempts(clock)
+        for _ in range(3):
+            attempts.failed("192.0.2.1")
+        clock.ms += 600
+        assert attempts.wait_ms("192.0.2.1") == 400
+        clock.ms += 400
+        assert attempts.wait_ms("192.0.2.1") == 0
+        attempts.failed("192.0.2.1")
+        attempts.succeeded("192.0.2.1")
+        assert attempts.wait_ms("192.0.2.1") == 0
+
+    def test_addresses_of_one_ipv6_site_are_one(self, clock: HandClock) -> None:
+        attempts = self.attempts(clock)
+        for host in range(3):
+            attempts.failed(f"2001:db8::{host}")
+        assert attempts.wait_ms("2001:db8::ffff") == 1_000
+        assert attempts.wait_ms("2001:db8:0:1::1") == 0
