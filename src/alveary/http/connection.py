@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
             self._idle_watch.cancel()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may still wait for what it asked; one that left in the midst of it does not."""
+        """The client sends no more. It may still wait for its answer; one that left in its midst does not."""
         self._channel.flush()
         exchange = self._exchange
         if exchange is None or exchange.begun or not exchange.whole or self._scheme == "https":
