@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.raw import Raw
-from tests.running import RunningUnit, Site, running
+from tests.running import MASTER, RunningUnit, Site, running
 
 MAX_WAIT_S = 20
 SIZES = (2_000, 50_000, 700_000)
@@ -321,3 +321,15 @@ def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_sent(tmp_pa
         with Raw(cell.url) as raw:
             raw.head("PUT", f"/{cell.name}/__/a", "Content-Length: 1001", "Expect: 100-continue")
             assert raw.answer()[0] == 413
+
+
+def test_an_upload_that_outlives_its_cell_is_refused_and_nothing_breaks(unit: RunningUnit) -> None:
+    cell = unit.cell()
+
+    def body() -> Iterator[bytes]:
+        yield b"x" * 300_000
+        gone = httpx.delete(cell.url, headers={"Authorization": f"Bearer {MASTER}", "X-Personium-Recursive": "true"})
+        assert gone.status_code == 204
+        yield b"y" * 300_000
+
+    assert cell.call("PUT", "__/late", content=body()).status_code in {404, 409}

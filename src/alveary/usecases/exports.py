@@ -105,13 +105,14 @@ async def _export(ports: Ports, cell: Cell, job: Job) -> None:
             return draft.keep()
 
         content = await cell_jobs.watched(keep, job, progress, contents.scan(write))
+        with suppress(Refusal):  # an import has begun since: its contents know nothing of this export
+            await ports.store.contents(cell).write(_tell)
+        # After the event: an end between the two tells it twice, and never not at all.
         await cell_jobs.insist(ports, partial(_succeed, ports, cell, job, content))
 
-    async def tell(tx: WriteTx) -> None:
-        await tx.outbox.append(cell_jobs.ended_event("cell.export", PATH))
 
-    with suppress(Refusal):  # an import has begun since: its contents know nothing of this export
-        await ports.store.contents(cell).write(tell)
+async def _tell(tx: WriteTx) -> None:
+    await tx.outbox.append(cell_jobs.ended_event("cell.export", PATH))
 
 
 async def _succeed(ports: Ports, cell: Cell, job: Job, content: Content) -> None:

@@ -219,8 +219,7 @@ class Database(Generic[Tx]):
             yield
         finally:
             self.holds -= 1
-            if not self.holds and self.on_idle is not None:
-                self.on_idle()
+            self._rest()
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
@@ -232,6 +231,16 @@ class Database(Generic[Tx]):
         finally:
             with self._guard:
                 self._pins -= 1
+            self._rest()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody scans and no write is going to come."""
+        return not self.holds and not self._pins
+
+    def _rest(self) -> None:
+        if self.is_idle and self.on_idle is not None:
+            self.on_idle()
 
     # Writing
 

@@ -161,9 +161,9 @@ class Part(Generic[Tx]):
         self.database.close()
 
     def retire(self, gone: Callable[[], None]) -> None:
-        """Take no more writes, and call *gone* once the last reader has ended and the file is closed."""
+        """Call *gone* once the last reader and the last upload have ended, and the file is closed."""
         self._gone = gone
-        if not self.database.holds:
+        if self.database.is_idle:
             self._end()
 
     def _end(self) -> None:
@@ -196,10 +196,16 @@ async def _latest_ms(tx: ContentsTx) -> int:
 def open_keep(folder: Path, shared: Shared) -> Part[KeepTx]:
     """The keep in *folder*."""
     marks = Marks()
-    return Part(
+    part = Part(
         folder,
         shared,
         transaction=lambda connection, _: KeepTx(connection, marks),
         blob_table="snapshot",
         marks=marks,
     )
+    part.database.advance(part.database.read_now(_latest_snapshot_ms) + 1)
+    return part
+
+
+async def _latest_snapshot_ms(tx: KeepTx) -> int:
+    return int(tx.connection.execute("SELECT max(updated_ms) FROM snapshot").get or 0)

@@ -235,7 +235,8 @@ class SqliteStore:
             yield
         finally:
             opened.lock_reason = None
-            if opened.contents is not None:
+            # A cell that was deleted meanwhile takes no writes again: nobody would find them.
+            if opened.contents is not None and self._cells.get(cell.id) is opened:
                 opened.contents.database.refusing = None
 
     @asynccontextmanager
