@@ -11,12 +11,11 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import (
-    AbstractAsyncContextManager,
     AbstractContextManager,
-    asynccontextmanager,
     contextmanager,
     nullcontext,
     suppress,
@@ -24,6 +23,7 @@ from contextlib import (
 from dataclasses import dataclass
 from io import BytesIO, FileIO
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Final
 
 from alveary.adapters.waiting import outlast
@@ -32,6 +32,9 @@ from alveary.model.tree import Content
 
 READ_BYTES: Final = 512 * 1024
 WRITE_BYTES: Final = 1024 * 1024
+_SPACE_KNOWN_S: Final = 0.1
+"""How long a disk that had room is believed to have it; a write that finds none is refused all the same."""
+
 _CHECK_SPACE_BYTES: Final = 64 * 1024 * 1024
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
@@ -82,54 +85,28 @@ class FileBlobs:
         self._new_id = new_id
         self._threads = threads
         self._pinned = pinned
+        self._space_until_s = 0.0
         shutil.rmtree(self._tmp, ignore_errors=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._tmp.mkdir(mode=0o700, exist_ok=True)
 
     # Writing
 
-    def stage(self, body: AsyncIterator[bytes], *, max_bytes: int) -> AbstractAsyncContextManager[_Staged]:
+    def stage(self, body: AsyncIterator[bytes], *, max_bytes: int) -> _Staging:
         """The whole of *body*, at most *max_bytes* (0: any number).
 
         Raises:
             Refusal: BODY_TOO_LARGE, DISK_FULL.
         """
-        return self._stage(body, max_bytes)
-
-    @asynccontextmanager
-    async def _stage(self, body: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[_Staged]:
-        with self._pinned():
-            async with self._arriving(body, max_bytes) as staged:
-                yield staged
-
-    @asynccontextmanager
-    async def _arriving(self, body: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[_Staged]:
         self._require_space()
-        pieces: list[bytes] = []
-        pending = total = 0
-        draft: FileDraft | None = None
-        loop = asyncio.get_running_loop()
-        try:
-            async for piece in body:
-                total += len(piece)
-                if max_bytes and total > max_bytes:
-                    raise Refusal(BODY_TOO_LARGE, limit=max_bytes)
-                pieces.append(piece)
-                pending += len(piece)
-                if pending >= WRITE_BYTES or (draft is None and total > self._limits.inline_bytes):
-                    draft = draft or self._draft()
-                    await outlast(loop.run_in_executor(self._threads, draft.write_all, pieces))
-                    pieces, pending = [], 0
-            if draft is not None and pieces:
-                await outlast(loop.run_in_executor(self._threads, draft.write_all, pieces))
-            staged = _Staged(total, b"".join(pieces) if draft is None else None, draft, self._threads)
-            yield staged
-        except BaseException:
-            if draft is not None:
-                draft.discard()
-            raise
-        if draft is not None and not draft.kept:
-            draft.discard()
+        return _Staging(
+            body,
+            max_bytes,
+            inline_bytes=self._limits.inline_bytes,
+            new_draft=self._draft,
+            threads=self._threads,
+            pin=self._pinned(),
+        )
 
     @contextmanager
     def compose(self) -> Iterator[FileDraft]:
@@ -159,9 +136,13 @@ class FileBlobs:
         return place_of(self._folder, blob)
 
     def _require_space(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._space_until_s:
+            return
         disk = os.statvfs(self._tmp)
         if disk.f_bavail * 100 < disk.f_blocks * self._limits.disk_reserve_percent:
             raise Refusal(DISK_FULL)
+        self._space_until_s = now_s + _SPACE_KNOWN_S
 
     # Reading
 
@@ -305,14 +286,70 @@ class FileDraft:
                 (self._kept or self._path).unlink()
 
 
-class _Staged:
-    """A body that has arrived whole."""
+class _Staging:
+    """A body on its way in, which has arrived whole within its block."""
 
-    def __init__(self, size_bytes: int, inline: bytes | None, draft: FileDraft | None, threads: Executor) -> None:
-        self.size_bytes = size_bytes
-        self._inline = inline
-        self._draft = draft
+    def __init__(
+        self,
+        body: AsyncIterator[bytes],
+        max_bytes: int,
+        *,
+        inline_bytes: int,
+        new_draft: Callable[[], FileDraft],
+        threads: Executor,
+        pin: AbstractContextManager[None],
+    ) -> None:
+        """At most *max_bytes* (0: any number), in a draft when more than *inline_bytes*; *pin* is held meanwhile."""
+        self._body = body
+        self._max_bytes = max_bytes
+        self._inline_bytes = inline_bytes
+        self._new_draft = new_draft
         self._threads = threads
+        self._pin = pin
+        self._inline = b""
+        self._draft: FileDraft | None = None
+        self.size_bytes = 0
+
+    async def __aenter__(self) -> _Staging:
+        self._pin.__enter__()
+        try:
+            await self._arrive()
+        except BaseException:
+            self._leave(discard=True)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave(discard=kind is not None)
+
+    def _leave(self, *, discard: bool) -> None:
+        draft = self._draft
+        if draft is not None and (discard or not draft.kept):
+            draft.discard()
+        self._pin.__exit__(None, None, None)
+
+    async def _arrive(self) -> None:
+        pieces: list[bytes] = []
+        pending_bytes = 0
+        async for piece in self._body:
+            self.size_bytes += len(piece)
+            if self._max_bytes and self.size_bytes > self._max_bytes:
+                raise Refusal(BODY_TOO_LARGE, limit=self._max_bytes)
+            pieces.append(piece)
+            pending_bytes += len(piece)
+            if pending_bytes >= WRITE_BYTES or (self._draft is None and self.size_bytes > self._inline_bytes):
+                await self._write(pieces)
+                pieces, pending_bytes = [], 0
+        if self._draft is None:
+            self._inline = b"".join(pieces)
+        elif pieces:
+            await self._write(pieces)
+
+    async def _write(self, pieces: list[bytes]) -> None:
+        draft = self._draft = self._draft or self._new_draft()
+        await outlast(asyncio.get_running_loop().run_in_executor(self._threads, draft.write_all, pieces))
 
     async def keep(self) -> Content:
         """Make the bytes durable.
@@ -321,8 +358,7 @@ class _Staged:
             Refusal: DISK_FULL.
         """
         if self._draft is None:
-            inline = self._inline or b""
-            return Content(self.size_bytes, hashlib.sha256(inline).digest(), inline=inline)
+            return Content(self.size_bytes, hashlib.sha256(self._inline).digest(), inline=self._inline)
         return await outlast(asyncio.get_running_loop().run_in_executor(self._threads, self._draft.keep))
 
 

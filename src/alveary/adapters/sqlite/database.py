@@ -1,7 +1,7 @@
 """One SQLite file: its connections, and group commit.
 
-Writes queue up and a writer thread takes all that came while the last commit was flushed into one transaction, each
-write in its own savepoint; nobody is answered before the commit is on disk. Small reads run on the event loop's
+Writes queue up and a writer thread takes all that came while the last commit was flushed into one transaction, whose
+refusals harm no neighbour; nobody is answered before the commit is on disk. Small reads run on the event loop's
 thread, where a point read is cheaper than a thread switch; long ones on connections of their own. What does not
 belong here: tables.
 """
@@ -59,6 +59,9 @@ class Transaction(Protocol):
 
     def refresh(self) -> None:
         """Forget what no longer holds: before the state is fixed that a body will see, never while it is seen."""
+
+    def before_commit(self) -> None:
+        """Write what was gathered from all bodies."""
 
     def keep_body(self) -> bool:
         """A body has succeeded; whether it removed something that may be made again under its old name."""
@@ -309,39 +312,64 @@ class Database(Generic[Tx]):
             self._on_garbage(garbage)
 
     def _commit(self, bodies: list[Callable[[Tx], Awaitable[Any]]]) -> tuple[list[_Outcome], list[str]]:
-        connection = self._connection
-        outcomes: list[_Outcome] = []
+        """How each of *bodies* ended, and the blobs that were dropped, once all is on disk.
+
+        Most groups hold no refusal, so a group is tried as one first. Where a body fails, all is rolled back and run
+        again, each in a savepoint of its own: then one refusal harms no neighbour.
+        """
+        try:
+            return self._transact(bodies, self._apply)
+        except Exception as error:
+            if len(bodies) == 1:
+                return [_Outcome(error=error)], []
+        try:
+            return self._transact(bodies, self._apply_guarded)
+        except Exception as error:
+            return [_Outcome(error=error) for _ in bodies], []
+
+    def _transact(
+        self,
+        bodies: list[Callable[[Tx], Awaitable[Any]]],
+        apply: Callable[[Callable[[Tx], Awaitable[Any]]], _Outcome],
+    ) -> tuple[list[_Outcome], list[str]]:
+        connection, tx = self._connection, self._tx
         try:
             with vendor_errors():
-                self._tx.refresh()
+                tx.refresh()
                 connection.execute("BEGIN IMMEDIATE")
-                outcomes = [self._apply(body) for body in bodies]
+                outcomes = [apply(body) for body in bodies]
+                tx.before_commit()
                 connection.execute("COMMIT")
-        except Exception as error:
+        except Exception:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._tx.forget_all()
-            return [_Outcome(error=error) for _ in bodies], []
-        return outcomes, self._tx.committed()
+            tx.forget_all()
+            raise
+        return outcomes, tx.committed()
 
     def _apply(self, body: Callable[[Tx], Awaitable[Any]]) -> _Outcome:
-        connection, tx = self._connection, self._tx
+        tx = self._tx
         self._latest_ms = tx.now_ms = max(self._clock(), self._latest_ms)
+        value = drive(body(tx))
+        # What is made again under an old name is later by its time: it never repeats an ETag.
+        self._latest_ms += tx.keep_body()
+        return _Outcome(value=value)
+
+    def _apply_guarded(self, body: Callable[[Tx], Awaitable[Any]]) -> _Outcome:
+        connection = self._connection
         connection.execute("SAVEPOINT body")
         try:
             with vendor_errors():
-                value = drive(body(tx))
+                outcome = self._apply(body)
         except Exception as error:
             if not connection.in_transaction:
                 raise  # SQLite has rolled the whole group back
             connection.execute("ROLLBACK TO body")
             connection.execute("RELEASE body")
-            tx.forget_body()
+            self._tx.forget_body()
             return _Outcome(error=error)
         connection.execute("RELEASE body")
-        # What is made again under an old name is later by its time: it never repeats an ETag.
-        self._latest_ms += tx.keep_body()
-        return _Outcome(value=value)
+        return outcome
 
     def apply_now(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """What *body* answers, on this thread, as a transaction of its own; for a file that nobody else uses.

@@ -6,7 +6,7 @@ What does not belong here: the rules of any entity set.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import apsw
 import orjson
@@ -233,6 +233,7 @@ class SqlitePrincipals:
 
 
 _REMEMBERED: Final = 10_000
+_TRIMMED_EVERY: Final = 1024
 
 
 def _values(entity: Entity) -> tuple[str | int | None, ...]:
@@ -283,17 +284,44 @@ def _entity(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
 
 
 class SqliteOutbox:
-    """What happened, in the order of its happening; the oldest go when more than *bound* wait."""
+    """What happened, in the order of its happening; the oldest go when more than *bound* wait.
+
+    Events are gathered, and written together when the transaction ends.
+    """
 
     def __init__(self, connection: apsw.Connection, now_ms: Callable[[], int], bound: int) -> None:
         self._connection = connection
         self._now_ms = now_ms
         self._bound = bound
+        self._gathered: list[tuple[int, str]] = []
+        self._kept = 0
 
     async def append(self, event: dict[str, JsonValue]) -> None:
         """Add an event; it is delivered after the transaction, at least once."""
-        text: Any = orjson.dumps(event).decode()
-        self._connection.execute("INSERT INTO outbox (created_ms, event) VALUES (?,?)", (self._now_ms(), text))
+        self._gathered.append((self._now_ms(), orjson.dumps(event).decode()))
+
+    def keep_body(self) -> None:
+        """The events so far are of bodies that have succeeded."""
+        self._kept = len(self._gathered)
+
+    def forget_body(self) -> None:
+        """The events of the body under way did not happen."""
+        del self._gathered[self._kept :]
+
+    def forget_all(self) -> None:
+        """Nothing has happened."""
+        self._gathered.clear()
+        self._kept = 0
+
+    def write(self) -> None:
+        """Write what was gathered."""
+        if not self._gathered:
+            return
+        self._connection.execute(
+            "INSERT INTO outbox (created_ms, event) SELECT value ->> 0, value ->> 1 FROM json_each(?) ORDER BY key",
+            (orjson.dumps(self._gathered).decode(),),
+        )
         seq = self._connection.last_insert_rowid()
-        if seq % 1024 == 0:
+        if seq % _TRIMMED_EVERY < len(self._gathered):
             self._connection.execute("DELETE FROM outbox WHERE seq <= ?", (seq - self._bound,))
+        self.forget_all()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
+
+from alveary.model.tree import Node
+
+FileChange = tuple[str, str, Node | None]
+"""A file by its parent's id and its name, and what it is now: None when it is gone, or must be looked up."""
+
+_TOLD_AT_MOST: Final = 1024
 
 
 @dataclass(slots=True, eq=False)
 class Marks:
     """Shared by the writer and the readers of one file while it is open, and told from those of another by identity.
 
-    A reader forgets what it remembers when an epoch moves. Files are told apart by their parent's id and their name.
-    ``dropped`` are the blobs that the body under way has let go, ``garbage`` those of bodies that have succeeded.
+    A reader forgets what it remembers when an epoch moves, and takes ``changed_files`` over one by one. ``dropped``
+    are the blobs that the body under way has let go, ``garbage`` those of bodies that have succeeded; so with
+    ``touched_files`` and ``written_files``.
     """
 
     tree_epoch: int = 0
@@ -18,8 +28,10 @@ class Marks:
     tree_touched: bool = False
     control_touched: bool = False
     path_freed: bool = False
-    touched_files: list[tuple[str, str]] = field(default_factory=list)
-    stale_files: list[tuple[str, str]] = field(default_factory=list)
+    touched_files: list[FileChange] = field(default_factory=list)
+    written_files: list[FileChange] = field(default_factory=list)
+    changed_files: deque[FileChange] = field(default_factory=deque)
+    files_serial: int = 0
     dropped: list[str] = field(default_factory=list)
     garbage: list[str] = field(default_factory=list)
 
@@ -27,18 +39,22 @@ class Marks:
         """A body has succeeded; whether it freed a path."""
         self.garbage += self.dropped
         self.dropped.clear()
+        self.written_files += self.touched_files
+        self.touched_files.clear()
         freed, self.path_freed = self.path_freed, False
         return freed
 
     def forget_body(self) -> None:
         """The body under way was rolled back: rows name the blobs that it let go."""
         self.dropped.clear()
+        self.touched_files.clear()
         self.path_freed = False
 
     def forget_all(self) -> None:
         """Nothing of the whole transaction was committed."""
         self.forget_body()
         self.garbage.clear()
+        self.written_files.clear()
 
     def publish(self) -> list[str]:
         """Let readers notice what was committed; the ids of the blobs that were dropped."""
@@ -48,7 +64,10 @@ class Marks:
             self.control_epoch += 1
         self.tree_touched = self.control_touched = False
         # Appended to, never replaced: the reader takes from its other end at the same time.
-        self.stale_files.extend(self.touched_files)
-        self.touched_files.clear()
+        self.changed_files.extend(self.written_files)
+        self.written_files.clear()
+        if len(self.changed_files) > _TOLD_AT_MOST:  # nobody has read for long: what is remembered is given up
+            self.files_serial += 1
+            self.changed_files.clear()
         garbage, self.garbage = self.garbage, []
         return garbage

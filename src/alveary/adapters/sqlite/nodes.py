@@ -7,6 +7,7 @@ changes. What does not belong here: privileges, and rules of what may stand wher
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -68,8 +69,8 @@ class SqliteBoxes:
         return None if row is None else Box(*row)
 
 
-_FileKey = tuple[Marks, str, str]
-"""A file: of which store, as long as that is open, its parent's id and its name."""
+_FileKey = tuple[Marks, int, str, str]
+"""A file: of which store, as long as that is open and its changes were not too many to tell; parent's id and name."""
 
 
 class SmallFiles:
@@ -94,6 +95,15 @@ class SmallFiles:
         self._held_bytes += size_bytes
         while self._held_bytes > self._bound_bytes:
             self.drop(next(iter(self._files)))
+
+    def take_over(self, key: _FileKey, node: Node | None) -> None:
+        """Remember what the file of that key is now, if it was remembered before."""
+        if key not in self._files:
+            return
+        if node is not None and node.content is not None and node.content.inline is not None:
+            self.remember(key, node, node.content.inline)
+        else:
+            self.drop(key)
 
     def drop(self, key: _FileKey) -> None:
         """Forget the file of that key."""
@@ -127,6 +137,7 @@ class SqliteNodes:
         self._root: Node | None = None
         self._epoch = -1
         self._counts: dict[str, int] = {}
+        self._blobs: dict[str, str | None] = {}
 
     # Reading
 
@@ -172,11 +183,12 @@ class SqliteNodes:
         files = self._small_files
         if files is None:
             return self._fetch(parent, name)
-        node = files.find((self._marks, parent, name))
+        key = self._marks, self._marks.files_serial, parent, name
+        node = files.find(key)
         if node is None:
             node = self._fetch(parent, name)
             if node is not None and node.content is not None and node.content.inline is not None:
-                files.remember((self._marks, parent, name), node, node.content.inline)
+                files.remember(key, node, node.content.inline)
         return node
 
     def _fetch(self, parent: str, name: str) -> Node | None:
@@ -184,7 +196,12 @@ class SqliteNodes:
             f"SELECT {_COLUMNS}, inline FROM node WHERE parent = ? AND name = ?",  # nosec B608
             (parent, name),
         ).get
-        return None if row is None else _node(*row)
+        if row is None:
+            return None
+        node = _node(*row)
+        if self._sole and node.content is not None:
+            self._blobs[node.id] = node.content.blob
+        return node
 
     async def children(self, parent: str, *, inline: bool = False) -> AsyncIterator[Node]:
         """The nodes directly under the node of that id, ordered by name; with inline bytes only when asked."""
@@ -221,8 +238,8 @@ class SqliteNodes:
     async def save(self, node: Node) -> None:
         """Make or replace the node of that id. Bytes that a replaced file held are dropped."""
         if node.kind is NodeKind.FILE:
-            self._discard("id = ? AND blob IS NOT ?", node.id, node.content.blob if node.content else None)
-            self._marks.touched_files.append((node.parent, node.name))
+            self._replace_blob(node.id, node.content.blob if node.content else None)
+            self._marks.touched_files.append((node.parent, node.name, node))
         else:
             self.touch()
         self._connection.execute(
@@ -293,6 +310,14 @@ class SqliteNodes:
         execute("DELETE FROM entity WHERE id IN (SELECT id FROM doomed)")
         execute("DELETE FROM doomed")
 
+    def _replace_blob(self, node_id: str, blob: str | None) -> None:
+        """Let go of the blob of that file, if it has another than *blob*; a file just found needs no second look."""
+        if node_id not in self._blobs:
+            self._discard("id = ? AND blob IS NOT ?", node_id, blob)
+        elif self._blobs[node_id] not in {None, blob}:
+            self._discard("id = ?", node_id)
+        self._blobs[node_id] = blob
+
     def _discard(self, where: str, *values: str | None) -> None:
         query = f"SELECT blob FROM node WHERE blob IS NOT NULL AND {where}"  # nosec B608
         for (blob,) in self._connection.execute(query, values).fetchall():
@@ -309,7 +334,14 @@ class SqliteNodes:
     def _touch_file(self, node_id: str) -> None:
         row = self._connection.execute("SELECT parent, name FROM node WHERE id = ?", (node_id,)).get
         if row is not None:
-            self._marks.touched_files.append((row[0], row[1]))
+            self._marks.touched_files.append((row[0], row[1], None))
+
+    def _take_changes_over(self, files: SmallFiles) -> None:
+        marks = self._marks
+        with suppress(IndexError):  # there are no more, or the writer has given them up
+            while True:
+                parent, name, node = marks.changed_files.popleft()
+                files.take_over((marks, marks.files_serial, parent, name), node)
 
     def _remember(self, key: tuple[str, ...], box: Box, chain: tuple[Node, ...]) -> None:
         if len(self._known) >= _REMEMBERED:
@@ -318,14 +350,16 @@ class SqliteNodes:
 
     def refresh(self) -> None:
         """Forget what no longer holds."""
-        while self._small_files is not None and self._marks.stale_files:
-            self._small_files.drop((self._marks, *self._marks.stale_files.pop()))
+        self._blobs.clear()
+        if self._small_files is not None and self._marks.changed_files:
+            self._take_changes_over(self._small_files)
         if self._epoch != self._marks.tree_epoch:
             self._epoch = self._marks.tree_epoch
             self.forget()
 
     def forget(self) -> None:
         """Forget everything that was found."""
+        self._blobs.clear()
         self._known.clear()
         self._counts.clear()
         self._root = None

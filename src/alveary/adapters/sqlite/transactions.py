@@ -27,6 +27,9 @@ class _Marked:
     def refresh(self) -> None:
         """Forget what no longer holds; here nothing is remembered."""
 
+    def before_commit(self) -> None:
+        """Write what was gathered from all bodies; here nothing is."""
+
     def keep_body(self) -> bool:
         """A body has succeeded; whether it removed something that may be made again under its old name."""
         return self._marks.keep_body()
@@ -78,14 +81,25 @@ class ContentsTx(_Marked):
         self.nodes.refresh()
         self.principals.refresh()
 
+    def before_commit(self) -> None:
+        """Write the events of all bodies."""
+        self.outbox.write()
+
+    def keep_body(self) -> bool:
+        """A body has succeeded; whether it removed something that may be made again under its old name."""
+        self.outbox.keep_body()
+        return super().keep_body()
+
     def forget_body(self) -> None:
         """The body under way was rolled back, with what was seen only inside."""
         super().forget_body()
+        self.outbox.forget_body()
         self.nodes.forget()
 
     def forget_all(self) -> None:
         """The whole transaction was rolled back, with what was seen only inside."""
         super().forget_all()
+        self.outbox.forget_all()
         self.nodes.forget()
 
 
