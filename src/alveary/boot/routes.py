@@ -31,6 +31,8 @@ async def _scripts(call: Call, segments: tuple[str, ...]) -> Response:
     return await service.serve(call, segments)
 
 
+_BOX_AND_NAME: Final = 2
+
 FACES: Final[dict[NodeKind, Handler]] = {
     NodeKind.COLLECTION: dav.serve,
     NodeKind.SERVICE: _scripts,
@@ -42,7 +44,10 @@ FACES: Final[dict[NodeKind, Handler]] = {
 
 async def in_box(call: Call, segments: tuple[str, ...]) -> Response:
     """Any request on a box or below it, by the face of the collection it is in."""
-    kind = await face_of(call.ports, call.here, BoxPath(segments[0], segments[1:]))
+    # Directly under a box there is nothing but WebDAV.
+    kind = NodeKind.COLLECTION
+    if len(segments) > _BOX_AND_NAME:
+        kind = await face_of(call.ports, call.here, BoxPath(segments[0], segments[1:]))
     try:
         return await FACES[kind](call, segments)
     except Refusal as refusal:

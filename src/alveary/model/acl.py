@@ -37,7 +37,10 @@ class Acl:
 
     def grants(self, granting: Set[Privilege], principals: Set[str]) -> bool:
         """Whether any of *principals* holds any of the *granting* privileges here."""
-        return any(ace.principal in principals and not granting.isdisjoint(ace.privileges) for ace in self.aces)
+        for ace in self.aces:  # noqa: SIM110 - on every request: a generator takes half as long again
+            if ace.principal in principals and not granting.isdisjoint(ace.privileges):
+                return True
+        return False
 
 
 EMPTY: Final = Acl()

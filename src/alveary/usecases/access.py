@@ -200,11 +200,7 @@ class Access:
             Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, PASSWORD_CHANGE_TOKEN, SCHEMA_MISMATCH,
                 SCHEMA_LEVEL_TOO_LOW.
         """
-
-        async def judge(tx: _HasNodes) -> Place:
-            return await self.judge(tx, path, need)
-
-        return await ports.store.contents(self.here).read(judge)
+        return await ports.store.contents(self.here).read(lambda tx: self.judge(tx, path, need))
 
     async def judge(self, tx: _HasNodes, path: BoxPath, need: Need) -> Place:
         """The same within a transaction: what a write asks again before it changes anything.

@@ -126,8 +126,6 @@ async def face_of(ports: Ports, cell: Cell, path: BoxPath) -> NodeKind:
 
     A collection itself, and the sources of a service, are WebDAV's whatever it is.
     """
-    if not path.segments[:-1]:  # nothing stands between it and its box
-        return NodeKind.COLLECTION
 
     async def locate(tx: ReadTx) -> Place:
         return await tx.nodes.locate(path.box, path.segments[:-1])
