@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import resource
 import socket
 import sys
 from collections.abc import Callable
@@ -41,6 +42,10 @@ from alveary.ports.engine import EngineLimits
 from alveary.usecases.recovery import resume
 from alveary.wire.urls import Urls
 
+_DESCRIPTORS: Final = 65_536
+_DESCRIPTORS_OF_A_CELL: Final = 16
+"""Two database files, each with its log and index, on two connections, and a scan now and then."""
+
 GIL_SWITCH_S: Final = 0.0005
 """How long a thread that computes may keep the event loop waiting; Python's own default is ten times that."""
 
@@ -62,8 +67,17 @@ def run(config: Config, log: Log, on_ready: Callable[[Running], None]) -> None:
         OSError: the address cannot be listened at.
     """
     sys.setswitchinterval(GIL_SWITCH_S)
+    _allow_descriptors()
     logging.basicConfig(handlers=[Relay(log)], level=logging.WARNING, force=True)
     uvloop.run(serve(config, log, on_ready))
+
+
+def _allow_descriptors() -> None:
+    """Take as many descriptors as the system lets a process have: a connection, a file, a store each need some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        allowed = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
 
 
 async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -> None:
@@ -154,7 +168,10 @@ def edge_settings(config: Config, urls: Urls) -> EdgeSettings:
 def _store_settings(config: Config, folder: Path) -> StoreSettings:
     limits = config.limits
     blobs = BlobLimits(limits.inline_bytes, limits.disk_reserve_percent)
-    return StoreSettings(folder, blobs, limits.open_cells)
+    # Half of the descriptors are for cells, the other half for clients and files on their way.
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = _DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    return StoreSettings(folder, blobs, max(1, min(limits.open_cells, allowed // 2 // _DESCRIPTORS_OF_A_CELL)))
 
 
 def _cost(config: Config) -> ScryptCost:

@@ -32,7 +32,7 @@ from alveary.model.tree import Content
 
 READ_BYTES: Final = 512 * 1024
 WRITE_BYTES: Final = 1024 * 1024
-_SPACE_KNOWN_S: Final = 0.1
+_SPACE_KNOWN_S: Final = 0.01
 """How long a disk that had room is believed to have it; a write that finds none is refused all the same."""
 
 _CHECK_SPACE_BYTES: Final = 64 * 1024 * 1024

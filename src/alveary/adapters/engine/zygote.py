@@ -17,6 +17,10 @@ from alveary.adapters.engine.worker import Channel, Factory, serve
 
 PRELUDE = os.path.join(os.path.dirname(__file__), "prelude.js")
 
+_CONTROL = 3
+_DESCRIPTORS = 256
+"""More than a zygote ever has: it opens nothing, and a client's socket at most twice."""
+
 
 def main(parent: int, descriptor: int, memory_bytes: int, stack_bytes: int, frame_bytes: int, cpu_s: int) -> None:
     """Fork workers for the process *parent* until its end of the socket *descriptor* is gone."""
@@ -24,7 +28,10 @@ def main(parent: int, descriptor: int, memory_bytes: int, stack_bytes: int, fram
     # Who ends the server tells everybody, but the server has requests to finish. Nobody waits for workers.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_IGN)
-    control = socket.socket(fileno=descriptor)
+    if descriptor != _CONTROL:  # low, so that every worker closes it with all it must not have
+        os.dup2(descriptor, _CONTROL)
+        os.close(descriptor)
+    control = socket.socket(fileno=_CONTROL)
     with open(PRELUDE, encoding="utf-8") as file:
         prelude = file.read()
     channel = Channel(frame_bytes)
@@ -53,7 +60,7 @@ def main(parent: int, descriptor: int, memory_bytes: int, stack_bytes: int, fram
 
 def _become_worker(descriptor: int, channel: Channel, address_space_bytes: int, cpu_s: int) -> None:
     os.dup2(descriptor, 0)
-    os.closerange(1, 256)
+    os.closerange(1, _DESCRIPTORS)
     channel.descriptor = 0
     missing = confine(address_space_bytes=address_space_bytes, cpu_s=cpu_s)
     channel.send(b"H", " ".join(missing).encode())
