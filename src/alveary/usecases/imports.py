@@ -129,10 +129,12 @@ async def _run(ports: Ports, cell: Cell, job: Job, file: SnapshotFile, plan: Pla
         except Interrupted:
             return
         except Exception as error:
+            failed = replace(job, progress=progress.percent)
             refusal = cell_jobs.as_refusal(ports, error)
-            await _fail(ports, cell, replace(job, progress=progress.percent), refusal)
-        else:
-            await cell_jobs.insist(ports, partial(_forget, ports, cell, job))
+            # The cell's row first: an end in between leaves the job, which says the same at the next start.
+            await cell_jobs.insist(ports, partial(_record_failure, ports, cell, failed, refusal))
+    # After the lock: whoever is told that it has ended may write again.
+    await cell_jobs.insist(ports, partial(_forget, ports, cell, job))
 
 
 async def _import(ports: Ports, cell: Cell, job: Job, file: SnapshotFile, plan: Plan, progress: Progress) -> None:
@@ -151,12 +153,6 @@ async def _import(ports: Ports, cell: Cell, job: Job, file: SnapshotFile, plan: 
                 raise Refusal(SNAPSHOT_UNREADABLE, cause=problem) from None
         await build.fill(tell)
         await build.swap()
-
-
-async def _fail(ports: Ports, cell: Cell, job: Job, refusal: Refusal) -> None:
-    # The row first: a crash in between leaves the job, which says the same at the next start.
-    await cell_jobs.insist(ports, partial(_record_failure, ports, cell, job, refusal))
-    await cell_jobs.insist(ports, partial(_forget, ports, cell, job))
 
 
 async def _record_failure(ports: Ports, cell: Cell, job: Job, refusal: Refusal) -> None:
