@@ -35,6 +35,25 @@ from alveary.wire.etags import Precondition
 from alveary.wire.urls import Urls
 
 FIXTURE = Path(__file__).parent / "fixtures" / "personium-snapshot.zip"
+
+COUNTS = {
+    "Account": 6,
+    "Role": 5,
+    "Relation": 3,
+    "ExtCell": 3,
+    "ExtRole": 2,
+    "Rule": 5,
+    "Box": 2,
+    "SentMessage": 3,
+    "ReceivedMessage": 3,
+    "EntityType": 4,
+    "ComplexType": 2,
+    "Property": 20,
+    "ComplexTypeProperty": 6,
+    "AssociationEnd": 8,
+    "UserData": 200,
+}
+"""How many entities of each kind the cell held from which Personium made the fixture."""
 NOBODY = cast(Any, None)
 ALWAYS = Precondition()
 MAX_WAIT_S = 30

@@ -38,30 +38,11 @@ from alveary.usecases import exports, imports, snapshots
 from alveary.usecases.access import Access, Who
 from alveary.usecases.imports import ImportFailure
 from alveary.wire.etags import Precondition
-from tests.snapshot_unit import ALWAYS, FIXTURE, SnapshotUnit, entry, fixture_with, opened, pieces, unread
+from tests.snapshot_unit import ALWAYS, COUNTS, FIXTURE, SnapshotUnit, entry, fixture_with, opened, pieces, unread
 
 ZIP = SnapshotFileName("some.zip")
 BOX = "6Jt_oHTsS0CHAi1bDCrnhw"
 TREE = f"20_webdav/{BOX}"
-
-COUNTS = {
-    "Account": 6,
-    "Role": 5,
-    "Relation": 3,
-    "ExtCell": 3,
-    "ExtRole": 2,
-    "Rule": 5,
-    "Box": 2,
-    "SentMessage": 3,
-    "ReceivedMessage": 3,
-    "EntityType": 4,
-    "ComplexType": 2,
-    "Property": 20,
-    "ComplexTypeProperty": 6,
-    "AssociationEnd": 8,
-    "UserData": 200,
-}
-"""How many entities of each kind the cell held from which Personium made the fixture."""
 
 
 @pytest.fixture
