@@ -274,3 +274,14 @@ class TestUnitUsers:
         ):
             headers = {} if token is None else {"Authorization": f"Bearer {token}"}
             assert code(unit.http.get(f"{unit.url}__ctl/Cell", headers=headers)) == expected
+
+
+def test_what_is_not_served_yet_is_told_to_those_alone_who_may_read_there(cell: Site) -> None:
+    for kind in ("odata", "stream"):
+        body = (
+            '<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype>'
+            f"<D:collection/><p:{kind}/></D:resourcetype></D:prop></D:set></D:mkcol>"
+        )
+        assert cell.call("MKCOL", f"__/{kind}", content=body).status_code == 201
+        assert code(cell.call("GET", f"__/{kind}/x", token=None)) == (401, "PR401-AU-0001")
+        assert code(cell.call("GET", f"__/{kind}/x")) == (501, "PR501-MC-0001")

@@ -17,11 +17,12 @@ from alveary.http.routing import EVERY_METHOD, Handler, Route, Routes
 from alveary.model.tree import NodeKind
 from alveary.usecases.access import BoxPath
 from alveary.usecases.boxes import takes_basic
-from alveary.usecases.files import face_of
+from alveary.usecases.files import READ, face_of
 
 
 async def _not_yet(call: Call, segments: tuple[str, ...]) -> Response:
-    """Nothing: OData in boxes and streams are stored, and not served yet."""
+    """Nothing: OData in boxes and streams are stored, and not served yet; who may not read there is not told that."""
+    await call.access.require_at(call.ports, BoxPath(segments[0], segments[1:]), READ)
     raise Refusal(NOT_IMPLEMENTED)
 
 
