@@ -30,9 +30,8 @@ from alveary.usecases.access import Access, ContentsRole, Who
 from alveary.usecases.links import Origin
 from alveary.wire.etags import Precondition
 from alveary.wire.odata_options import Paging
-from alveary.wire.urls import Urls
+from tests.ports import ports_over
 
-NOBODY = cast(Any, None)
 ALWAYS = Precondition()
 ALL = Paging(top=100, count=True)
 
@@ -145,20 +144,7 @@ async def opened(folder: Path) -> AsyncIterator[Unit]:
         StoreSettings(folder, BlobLimits(disk_reserve_percent=0)), clock=SystemClock(), ids=SystemIds()
     )
     passwords = ScryptPasswords(ScryptCost(log2_n=4, p=1))
-    ports = Ports(
-        config=Config(limits=Limits(links_per_entity=2)),
-        registry=registry,
-        store=registry.store,
-        engine=NOBODY,
-        keys=NOBODY,
-        passwords=passwords,
-        attempts=NOBODY,
-        jobs=NOBODY,
-        log=NOBODY,
-        urls=Urls.parse("https://unit.example/", path_style=True),
-        clock=SystemClock(),
-        ids=SystemIds(),
-    )
+    ports = ports_over(registry, config=Config(limits=Limits(links_per_entity=2)), passwords=passwords)
     fresh = Cell(SystemIds().new(), CellName("cell"), "owner", CellStatus.NORMAL, "", 1, 0, 0)
     cell = await registry.create(fresh)
     yield Unit(ports, Access(cell, Who.UNIT_ADMIN, frozenset(), EMPTY, contents_role=ContentsRole.ADMIN))

@@ -32,7 +32,7 @@ from alveary.usecases import exports, imports, snapshots
 from alveary.usecases.access import Access, ContentsRole, Who
 from alveary.usecases.recovery import resume
 from alveary.wire.etags import Precondition
-from alveary.wire.urls import Urls
+from tests.ports import ports_over
 
 FIXTURE = Path(__file__).parent / "fixtures" / "personium-snapshot.zip"
 
@@ -54,7 +54,6 @@ COUNTS = {
     "UserData": 200,
 }
 """How many entities of each kind the cell held from which Personium made the fixture."""
-NOBODY = cast(Any, None)
 ALWAYS = Precondition()
 MAX_WAIT_S = 30
 
@@ -211,19 +210,12 @@ async def opened(folder: Path, *, places: int = 4, **limits: Any) -> AsyncIterat
     registry.recover()
     passwords = ScryptPasswords(ScryptCost(log2_n=4, p=1))
     jobs = TaskJobs(places=places)
-    ports = Ports(
+    ports = ports_over(
+        registry,
         config=Config(limits=Limits(**limits)),
-        registry=registry,
-        store=registry.store,
-        engine=NOBODY,
-        keys=NOBODY,
         passwords=passwords,
-        attempts=NOBODY,
         jobs=jobs,
         log=obs.open_log(level="info", form="json", stream=log),
-        urls=Urls.parse("https://unit.example/", path_style=True),
-        clock=clock,
-        ids=ids,
     )
     await resume(ports)
     yield SnapshotUnit(ports, jobs, registry, log)

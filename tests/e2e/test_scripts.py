@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -33,12 +33,11 @@ from alveary.usecases.access import Access, BoxPath, ContentsRole, Who
 from alveary.usecases.scripts import ScriptReply
 from alveary.wire.etags import Precondition
 from alveary.wire.service_routes import PROPERTY
-from alveary.wire.urls import Urls
+from tests.ports import ports_over
 from tests.script_host import job
 
 CELL_URL = "https://unit.example/cell/"
 ANY = Precondition.parse("*")
-NOBODY = cast(Any, None)
 
 
 async def piecewise(data: bytes, step: int = 7) -> AsyncIterator[bytes]:
@@ -108,20 +107,7 @@ def registry(tmp_path: Path) -> Iterator[SqliteRegistry]:
 @pytest.fixture
 async def unit(registry: SqliteRegistry) -> AsyncIterator[Unit]:
     engine = ScriptEngine(EngineLimits(js_time_s=5), lambda text: None)
-    ports = Ports(
-        config=Config(),
-        registry=registry,
-        store=registry.store,
-        engine=engine,
-        keys=NOBODY,
-        passwords=NOBODY,
-        attempts=NOBODY,
-        jobs=NOBODY,
-        urls=Urls.parse("https://unit.example/", path_style=True),
-        clock=SystemClock(),
-        ids=SystemIds(),
-        log=open_log(level="error", form="json", stream=io.StringIO()),
-    )
+    ports = ports_over(registry, engine=engine, log=open_log(level="error", form="json", stream=io.StringIO()))
     fresh = Cell(SystemIds().new(), CellName("cell"), None, CellStatus.NORMAL, "", 1, 0, 0)
     cell = await registry.create(fresh)
     admin = Access(cell, Who.UNIT_ADMIN, frozenset(), EMPTY, contents_role=ContentsRole.ADMIN)

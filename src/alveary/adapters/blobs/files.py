@@ -14,12 +14,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import (
-    AbstractContextManager,
-    contextmanager,
-    nullcontext,
-    suppress,
-)
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO, FileIO
 from pathlib import Path
@@ -117,17 +112,14 @@ class FileBlobs:
         """
         self._require_space()
         with self._pinned():
-            yield from self._composing()
-
-    def _composing(self) -> Iterator[FileDraft]:
-        draft = self._draft()
-        try:
-            yield draft
-        except BaseException:
-            draft.discard()
-            raise
-        if not draft.kept:
-            draft.discard()
+            draft = self._draft()
+            try:
+                yield draft
+            except BaseException:
+                draft.discard()
+                raise
+            if not draft.kept:
+                draft.discard()
 
     def _draft(self) -> FileDraft:
         return FileDraft(self._tmp / self._new_id(), self._place, self._require_space, self._limits.inline_bytes)

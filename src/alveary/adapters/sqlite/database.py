@@ -286,7 +286,7 @@ class Database(Generic[Tx]):
     @property
     def busy(self) -> bool:
         """Whether a write is queued or going to come, or a long read under way."""
-        return self._draining or self._pins > 0 or self.holds > 0
+        return self._draining or not self.is_idle
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
