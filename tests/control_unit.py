@@ -20,20 +20,23 @@ from alveary.config import Config, Limits
 from alveary.errors import Kind, Refusal
 from alveary.model.acl import EMPTY
 from alveary.model.cell import Cell, CellStatus
+from alveary.model.control_edm import CELL_SETS
 from alveary.model.edm import EntityKey, EntitySet, Row
 from alveary.model.entities import Entity, EntityKind, JsonValue
 from alveary.model.names import CellName
 from alveary.model.tree import Node, NodeKind, Place
 from alveary.ports import Ports
-from alveary.usecases import entities, links
+from alveary.usecases import entities, links, lists
 from alveary.usecases.access import Access, ContentsRole, Who
-from alveary.usecases.links import Origin
+from alveary.usecases.rows import Address
+from alveary.usecases.services import CONTROL
 from alveary.wire.etags import Precondition
-from alveary.wire.odata_options import Paging
+from alveary.wire.odata_keys import render_key
+from alveary.wire.odata_options import EntityOptions, ListOptions
 from tests.ports import ports_over
 
 ALWAYS = Precondition()
-ALL = Paging(top=100, count=True)
+ALL = ListOptions(top=100, count=True)
 
 
 def given(**members: JsonValue) -> entities.Given:
@@ -51,10 +54,28 @@ def key(*values: str | None) -> EntityKey:
     return EntityKey(values)
 
 
+def address(entity_set: EntitySet, *values: str | None) -> Address:
+    """The entity of the set with the key of those *values*, as a URL names it."""
+    return Address(entity_set.name, render_key(entity_set, EntityKey(values))[1:-1])
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where links begin: an entity, and the navigation property that they go along."""
+
+    entity_set: EntitySet
+    source: Address
+    navigation: str
+
+    def key_beyond(self, *values: str | None) -> str:
+        """What stands between the parentheses of the entity at the other end."""
+        navigation = self.entity_set.navigation(self.navigation)
+        assert navigation is not None
+        return address(CELL_SETS[navigation.target], *values).key
+
+
 def way(entity_set: EntitySet, navigation: str, *values: str | None) -> Origin:
-    found = entity_set.navigation(navigation)
-    assert found is not None
-    return Origin(entity_set, EntityKey(values), found)
+    return Origin(entity_set, address(entity_set, *values), navigation)
 
 
 async def refusal_of(call: Awaitable[object]) -> Kind:
@@ -71,33 +92,52 @@ class Unit:
     ports: Ports
     admin: Access
 
-    async def create(self, entity_set: EntitySet, **members: JsonValue) -> Row:
-        return await entities.create(self.ports, self.admin, entity_set, given(**members))
-
-    async def retrieve(self, entity_set: EntitySet, *values: str | None) -> Row:
-        return await entities.retrieve(self.ports, self.admin, entity_set, EntityKey(values))
-
-    async def change(
-        self, row: Row, *, merge: bool = False, expect: Precondition = ALWAYS, **members: JsonValue
-    ) -> Row:
-        return await entities.change(
-            self.ports, self.admin, row.entity_set, row.key, given(**members), merge=merge, expect=expect
+    async def create(self, entity_set: EntitySet, *, password: str | None = None, **members: JsonValue) -> Row:
+        return await entities.create(
+            self.ports, self.admin, CONTROL, entity_set.name, given(**members), password=password
         )
 
+    async def retrieve(self, entity_set: EntitySet, *values: str | None) -> Row:
+        where = address(entity_set, *values)
+        return await entities.retrieve(self.ports, self.admin, CONTROL, where, EntityOptions())
+
+    async def page(self, entity_set: EntitySet, options: ListOptions) -> lists.Page:
+        return await lists.list_page(self.ports, self.admin, CONTROL, entity_set.name, options)
+
+    async def change(
+        self,
+        row: Row,
+        *,
+        merge: bool = False,
+        expect: Precondition = ALWAYS,
+        password: str | None = None,
+        **members: JsonValue,
+    ) -> Row:
+        where = address(row.entity_set, *row.key.values)
+        how: Any = {"merge": merge, "expect": expect, "password": password}
+        return await entities.change(self.ports, self.admin, CONTROL, where, given(**members), **how)
+
     async def remove(self, row: Row, expect: Precondition = ALWAYS) -> None:
-        await entities.remove(self.ports, self.admin, row.entity_set, row.key, expect=expect)
+        where = address(row.entity_set, *row.key.values)
+        await entities.remove(self.ports, self.admin, CONTROL, where, expect=expect)
 
     async def link(self, origin: Origin, *values: str | None) -> None:
-        async def read() -> EntityKey:
+        async def read(_: EntitySet) -> EntityKey:
             return EntityKey(values)
 
-        await links.link(self.ports, self.admin, origin, read)
+        await links.link(self.ports, self.admin, CONTROL, origin.source, origin.navigation, read)
 
     async def unlink(self, origin: Origin, *values: str | None) -> None:
-        await links.unlink(self.ports, self.admin, origin, EntityKey(values))
+        key = origin.key_beyond(*values)
+        await links.unlink(self.ports, self.admin, CONTROL, origin.source, origin.navigation, key)
 
-    async def linked(self, origin: Origin, paging: Paging = ALL) -> list[tuple[str | None, ...]]:
-        page = await links.list_linked(self.ports, self.admin, origin, paging)
+    async def create_linked(self, origin: Origin, **members: JsonValue) -> Row:
+        where = origin.source, origin.navigation
+        return await links.create_linked(self.ports, self.admin, CONTROL, *where, given(**members))
+
+    async def linked(self, origin: Origin, options: ListOptions = ALL) -> list[tuple[str | None, ...]]:
+        where = origin.source, origin.navigation
+        page, _ = await lists.list_links(self.ports, self.admin, CONTROL, *where, options)
         return [row.key.values for row in page.rows]
 
     async def apply(self, body: Callable[[Any], Awaitable[Any]]) -> Any:

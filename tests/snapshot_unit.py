@@ -32,6 +32,7 @@ from alveary.usecases import exports, imports, snapshots
 from alveary.usecases.access import Access, ContentsRole, Who
 from alveary.usecases.recovery import resume
 from alveary.wire.etags import Precondition
+from alveary.wire.snapshot import layout
 from tests.ports import ports_over
 
 FIXTURE = Path(__file__).parent / "fixtures" / "personium-snapshot.zip"
@@ -156,7 +157,7 @@ class SnapshotUnit:
         """How many entities of each kind the cell holds."""
 
         async def read(tx: Any) -> dict[str, int]:
-            return {kind.value: await tx.entities.count(kind) for kind in EntityKind}
+            return {kind.value: await tx.entities.count(kind) for kind in layout.ENTITIES}
 
         return await self.ports.store.contents(access.here).read(read)
 

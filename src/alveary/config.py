@@ -224,6 +224,10 @@ class OData(_Section, frozen=True, kw_only=True):
     shape: Annotated[
         Literal["personium", "v2"], _option("Whose JSON single entities have: Personium's or OData V2's.")
     ] = "personium"
+    changesets: Annotated[
+        Literal["atomic", "personium"],
+        _option("Whether a changeset of a $batch succeeds or fails whole, or each of its requests by itself."),
+    ] = "atomic"
 
 
 class Limits(_Section, frozen=True, kw_only=True):
@@ -311,6 +315,12 @@ class Limits(_Section, frozen=True, kw_only=True):
         int,
         _option("Properties in $expand of one entity.", "odata.query.expand.property.maxnum.retrieve", ge=1),
     ] = 10
+    expand_depth: Annotated[int, _option("Navigation properties after one another in $expand.", ge=1, le=10)] = 3
+    filter_terms: Annotated[
+        int, _option("Comparisons, calls and arithmetic operations in a $filter.", ge=1, le=500)
+    ] = 500
+    query_s: Annotated[float, _option("Time that one query may take.", ge=0.1)] = 30
+    filter_depth: Annotated[int, _option("How deeply a $filter may be nested.", ge=1, le=60)] = 50
     batch_bytes: Annotated[int, _option("A $batch body.", ge=1 * KIB)] = 64 * MIB
     batch_requests: Annotated[int, _option("Requests in a $batch.", "odata.batch.bulkRequestMaxSize", ge=1)] = 1_000
     batch_timeout_s: Annotated[

@@ -42,12 +42,21 @@ class Refusal(Exception):  # noqa: N818 - the house's word for an answer that sa
 
     @property
     def text(self) -> str:
-        """The kind's text with its parameters filled in."""
-        return self.kind.text.format(**self.params)
+        """The kind's text with its parameters filled in, what is long of them cut off."""
+        return self.kind.text.format(**{name: _cut(value) for name, value in self.params.items()})
 
     def __str__(self) -> str:
         """Code and text, as a log line shows them."""
         return f"[{self.kind.code}] - {self.text}"
+
+
+def _cut(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_PARAMETER else f"{text[:_LONGEST_PARAMETER]}..."
+
+
+_LONGEST_PARAMETER: Final = 1_000
+"""In characters: what a client sends may be of any length."""
 
 
 # OAuth2 token endpoint (rendered as an OAuth2 error body)
@@ -89,6 +98,7 @@ SCOPE_TOO_SMALL: Final = Kind("PR403-AU-0007", "The scope of the token does not 
 # OData and entity sets
 BODY_NOT_JSON: Final = Kind("PR400-OD-0001", "The request body is not valid JSON.")
 QUERY_UNREADABLE: Final = Kind("PR400-OD-0002", "The query cannot be parsed.")
+FILTER_UNREADABLE: Final = Kind("PR400-OD-0003", "The $filter cannot be parsed{place}.")
 ENTITY_KEY_UNREADABLE: Final = Kind("PR400-OD-0004", "The entity key cannot be parsed.")
 FORMAT_UNKNOWN: Final = Kind("PR400-OD-0005", "The $format [{value}] is not supported.")
 FIELD_FORMAT: Final = Kind("PR400-OD-0006", "The field [{field}] does not have the required form.")
@@ -98,14 +108,41 @@ FIELD_REQUIRED: Final = Kind("PR400-OD-0009", "The field [{field}] is required."
 KEY_AFTER_NAVIGATION: Final = Kind("PR400-OD-0010", "A key must not follow the navigation property.")
 KEY_NEEDED_AFTER_NAVIGATION: Final = Kind("PR400-OD-0011", "A key must follow the navigation property.")
 INLINECOUNT_UNKNOWN: Final = Kind("PR400-OD-0013", "The $inlinecount [{value}] is not supported.")
+ORDERBY_UNREADABLE: Final = Kind("PR400-OD-0015", "The $orderby cannot be parsed.")
 KEY_IS_NULL: Final = Kind("PR400-OD-0016", "The key must not be null.")
+SELECT_UNREADABLE: Final = Kind("PR400-OD-0017", "The $select cannot be parsed.")
+BATCH_PART_HEADER: Final = Kind(
+    "PR400-OD-0021", "The header [{name}] of a part of the batch is missing or not valid."
+)
+BATCH_NESTED: Final = Kind("PR400-OD-0022", "A changeset must not hold a changeset.")
+BATCH_UNREADABLE: Final = Kind("PR400-OD-0023", "The batch cannot be parsed: {cause}.")
 REFERENCED_ENTITY_MISSING: Final = Kind("PR400-OD-0024", "The entity that [{field}] refers to does not exist.")
+EXPAND_UNKNOWN: Final = Kind("PR400-OD-0025", "There is no navigation property [{name}] to expand.")
+EXPAND_UNREADABLE: Final = Kind("PR400-OD-0026", "The $expand cannot be parsed.")
 LINK_KEY_UNREADABLE: Final = Kind("PR400-OD-0028", "The entity key in $links cannot be parsed.")
 QUERY_VALUE: Final = Kind("PR400-OD-0029", "The query value [{name}]=[{value}] is out of range.")
+BATCH_TOO_MANY: Final = Kind("PR400-OD-0030", "The batch holds more than {limit} requests.")
+ENDS_NOT_LINKABLE: Final = Kind("PR400-OD-0031", "Two association ends of multiplicity 1 cannot be linked.")
+TOO_MANY_PROPERTIES: Final = Kind("PR400-OD-0032", "The entity type holds as many properties as it may.")
+TOO_MANY_ENTITY_TYPES: Final = Kind("PR400-OD-0033", "The collection holds as many entity types as it may.")
+BATCH_PATH: Final = Kind("PR400-OD-0034", "The path [{path}] is not valid in a batch.")
+BATCH_METHOD: Final = Kind("PR400-OD-0035", "The method [{method}] is not valid in a batch.")
 QUERY_NOT_A_NUMBER: Final = Kind("PR400-OD-0036", "The query option [{name}] is not a number.")
+BATCH_TOP: Final = Kind("PR400-OD-0037", "The $top of all requests of the batch add up to more than {limit}.")
 TOO_MANY_LINKS: Final = Kind("PR400-OD-0038", "The number of links is at its limit.")
+EXPAND_TOO_MANY: Final = Kind("PR400-OD-0039", "The $expand names more than {limit} navigation properties.")
+ORDERBY_LIST: Final = Kind("PR400-OD-0040", "The list [{name}] cannot be sorted by.")
 HEADER_NOT_ASCII: Final = Kind("PR400-OD-0041", "The header [{name}] is not ASCII.")
+SCHEMA_CHANGE: Final = Kind("PR400-OD-0042", "The field [{field}] cannot be changed so.")
+FILTER_OPERATOR: Final = Kind("PR400-OD-0043", "The operator or operation [{operator}] is not supported in $filter.")
+FILTER_FUNCTION: Final = Kind("PR400-OD-0044", "The function [{function}] is not supported in $filter.")
+FILTER_PROPERTY: Final = Kind("PR400-OD-0045", "The property [{name}] in $filter does not exist.")
+FILTER_TYPE: Final = Kind("PR400-OD-0046", "The type of an operand of [{name}] in $filter does not fit.")
+FILTER_VALUE: Final = Kind("PR400-OD-0047", "The value of [{name}] in $filter does not have the required form.")
+FILTER_ESCAPE: Final = Kind("PR400-OD-0048", "The text [{value}] in $filter cannot be unescaped.")
+EXT_CELL_URL_FORMAT: Final = Kind("PR400-OD-0049", "The field [{field}] is not the URL of a cell.")
 SCHEMA_URI_FORMAT: Final = Kind("PR400-OD-0050", "The field [{field}] is not a schema URI.")
+QUERY_TOO_LONG: Final = Kind("PR400-OD-0051", "The store rejects the query: it takes too long.")
 LINK_NOT_FOUND: Final = Kind("PR404-OD-0000", "Not found.")
 NO_SUCH_ENTITY_SET: Final = Kind("PR404-OD-0001", "There is no such entity set.")
 NO_SUCH_ENTITY: Final = Kind("PR404-OD-0002", "There is no such entity.")
@@ -116,6 +153,7 @@ LINK_EXISTS: Final = Kind("PR409-OD-0002", "The link exists already.")
 ENTITY_EXISTS: Final = Kind("PR409-OD-0003", "The entity exists already.")
 UNLINK_COLLIDES: Final = Kind("PR409-OD-0004", "Unlinked, [{entity}] would have the key of another entity.")
 LINK_COLLIDES: Final = Kind("PR409-OD-0005", "Linked, [{entity}] would have the key of another entity.")
+TYPES_RELATED: Final = Kind("PR409-OD-0006", "The two entity types are related already.")
 ENTITY_ETAG_MISMATCH: Final = Kind("PR412-OD-0002", "The ETag does not match.")
 
 # WebDAV

@@ -276,12 +276,23 @@ class TestUnitUsers:
             assert code(unit.http.get(f"{unit.url}__ctl/Cell", headers=headers)) == expected
 
 
+def make_collection(cell: Site, kind: str) -> None:
+    body = (
+        '<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype>'
+        f"<D:collection/><p:{kind}/></D:resourcetype></D:prop></D:set></D:mkcol>"
+    )
+    assert cell.call("MKCOL", f"__/{kind}", content=body).status_code == 201
+
+
 def test_what_is_not_served_yet_is_told_to_those_alone_who_may_read_there(cell: Site) -> None:
-    for kind in ("odata", "stream"):
-        body = (
-            '<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype>'
-            f"<D:collection/><p:{kind}/></D:resourcetype></D:prop></D:set></D:mkcol>"
-        )
-        assert cell.call("MKCOL", f"__/{kind}", content=body).status_code == 201
-        assert code(cell.call("GET", f"__/{kind}/x", token=None)) == (401, "PR401-AU-0001")
-        assert code(cell.call("GET", f"__/{kind}/x")) == (501, "PR501-MC-0001")
+    make_collection(cell, "stream")
+    assert code(cell.call("GET", "__/stream/x", token=None)) == (401, "PR401-AU-0001")
+    assert code(cell.call("GET", "__/stream/x")) == (501, "PR501-MC-0001")
+
+
+def test_which_entity_sets_there_are_is_told_to_those_alone_who_may_read_there(cell: Site) -> None:
+    make_collection(cell, "odata")
+    for path in ("", "/Nothing", "/Nothing('x')", "/$metadata"):
+        assert code(cell.call("GET", f"__/odata{path}", token=None)) == (401, "PR401-AU-0001")
+    assert code(cell.call("GET", "__/odata/Nothing")) == (404, "PR404-OD-0001")
+    assert cell.call("GET", "__/odata").status_code == 200

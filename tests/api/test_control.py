@@ -1,26 +1,21 @@
-"""Control entity sets, the unit's own paths, and who may what with them, over real HTTP."""
+"""Control entity sets and the unit's own paths over real HTTP."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 import re
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from alveary.boot import Running, serve
-from alveary.config import Auth, Bind, Config, Secret
-from alveary.obs import open_log
+from tests import running
+from tests.running import RunningUnit
 
 PATIENCE_S = 30.0
-MASTER = {"Authorization": "Bearer master-of-tests"}
+MASTER = {"Authorization": f"Bearer {running.MASTER}"}
 OWNER = {**MASTER, "X-Personium-Unit-User": "https://unit.example/#owner"}
 OTHER = {**MASTER, "X-Personium-Unit-User": "https://unit.example/#other"}
 NOBODY: dict[str, str] = {}
@@ -31,37 +26,16 @@ ETAG = re.compile(r'W/"\d+-\d+"')
 DATE = re.compile(r"/Date\(\d{13}\)/")
 
 
-def run_unit(data: Path, ready: Future[Running]) -> None:
-    config = Config(
-        data=data,
-        bind=Bind("127.0.0.1", 0),
-        master_token=Secret("master-of-tests"),
-        auth=Auth(hash_log2_n=10, hash_p=1),
-    )
-    log = open_log(level="error", form="json", stream=io.StringIO())
-    try:
-        asyncio.run(serve(config, log, ready.set_result))
-    except BaseException as problem:
-        if not ready.done():
-            ready.set_exception(problem)
-        raise
-
-
 @pytest.fixture(scope="module")
-def unit_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    ready: Future[Running] = Future()
-    thread = threading.Thread(target=run_unit, args=(tmp_path_factory.mktemp("unit") / "data", ready))
-    thread.start()
-    running = ready.result(PATIENCE_S)
-    yield running.url
-    running.stop()
-    thread.join(PATIENCE_S)
-
-
-@pytest.fixture(scope="module")
-def unit(unit_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=unit_url, headers={"Accept": JSON}, timeout=PATIENCE_S) as client:
+def unit(unit: RunningUnit) -> Iterator[httpx.Client]:
+    """A client of the unit."""
+    with httpx.Client(base_url=unit.url, headers={"Accept": JSON}, timeout=PATIENCE_S) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def unit_url(unit: httpx.Client) -> str:
+    return str(unit.base_url)
 
 
 names = map("c{}".format, count())
@@ -121,9 +95,14 @@ class TestUnit:
         assert refused(answer, "PR405-MC-0001")
         assert answer.headers["allow"] == "GET, HEAD"
 
-    @pytest.mark.parametrize(
-        "path", ["__ctl/", "__ctl/$metadata", "__ctl/$batch", "__ctl/Cell/x", "__status", "healthz/x"]
-    )
+    def test_its_service_document_is_for_its_own_users_and_its_schema_for_anyone(self, unit: httpx.Client) -> None:
+        assert refused(unit.get("__ctl/"), "PR401-AU-0001")
+        assert unit.get("__ctl/", headers=OWNER).json() == {"d": {"EntitySets": ["Cell"]}}
+        schema = unit.get("__ctl/$metadata")
+        assert (schema.status_code, schema.headers["content-type"]) == (200, "application/xml;charset=utf-8")
+        assert 'Namespace="UnitCtl"' in schema.text
+
+    @pytest.mark.parametrize("path", ["__ctl/$batch", "__ctl/Cell/x", "__status", "healthz/x"])
     def test_what_is_not_served_is_404(self, unit: httpx.Client, path: str) -> None:
         assert refused(unit.get(path, headers=MASTER), "PR404-MC-0001")
 
@@ -311,9 +290,16 @@ class TestEntities:
             ("$top=10001", "PR400-OD-0029"),
             ("$skip=-1", "PR400-OD-0029"),
             ("$inlinecount=all", "PR400-OD-0013"),
-            ("$format=xml", "PR400-OD-0005"),
-            ("$format=atom", "PR406-OD-0001"),
-            ("$filter=Name%20eq%20'r'", "PR400-OD-0002"),
+            ("$format=yaml", "PR400-OD-0005"),
+            ("$filter=", "PR400-OD-0003"),
+            ("$filter=Colour%20eq%20'r'", "PR400-OD-0045"),
+            ("$filter=Name%20eq%201", "PR400-OD-0046"),
+            ("$orderby=", "PR400-OD-0015"),
+            ("$select=", "PR400-OD-0017"),
+            ("$expand=Box", "PR400-OD-0026"),
+            ("$expand=_Nothing", "PR400-OD-0025"),
+            ("q=", "PR400-OD-0029"),
+            ("$skiptoken=x", "PR400-OD-0029"),
         ],
     )
     def test_options_that_cannot_be_heeded_are_refused(
@@ -322,12 +308,41 @@ class TestEntities:
         assert refused(unit.get(f"{cell}__ctl/Role?{query}", headers=MASTER), code)
 
     @pytest.mark.parametrize(
-        ("accept", "status"), [("*/*", 200), (JSON, 200), ("application/atom+xml", 406), ("text/html", 406)]
+        ("query", "names"),
+        [
+            ("$filter=Name%20ne%20'b'&$orderby=Name", ["a", "c"]),
+            ("$filter=startswith(Name,'c')", ["c"]),
+            ("$orderby=Name%20desc&$top=2", ["c", "b"]),
+            ("q=b", ["b"]),
+        ],
     )
-    def test_json_is_what_there_is(self, unit: httpx.Client, cell: str, accept: str, status: int) -> None:
-        answer = unit.get(f"{cell}__ctl/Role", headers=MASTER | {"Accept": accept})
-        assert answer.status_code == status
-        assert status == 200 or refused(answer, "PR406-OD-0001")
+    def test_options_that_are_heeded(
+        self, unit: httpx.Client, cell: str, make: Make, query: str, names: list[str]
+    ) -> None:
+        for name in ("b", "a", "c"):
+            make("Role", Name=name)
+        listed = unit.get(f"{cell}__ctl/Role?{query}", headers=MASTER)
+        assert [each["Name"] for each in results(listed)] == names
+
+    @pytest.mark.parametrize(
+        ("query", "accept", "media_type"),
+        [
+            ("", "*/*", JSON),
+            ("", JSON, JSON),
+            ("", "application/atom+xml", "application/atom+xml"),
+            ("?$format=atom", JSON, "application/atom+xml"),
+            ("?$format=JSON", "application/atom+xml", JSON),
+        ],
+    )
+    def test_json_is_answered_unless_atom_is_asked_for(
+        self, unit: httpx.Client, cell: str, query: str, accept: str, media_type: str
+    ) -> None:
+        answer = unit.get(f"{cell}__ctl/Role{query}", headers=MASTER | {"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, media_type)
+
+    def test_what_is_neither_is_not_answered(self, unit: httpx.Client, cell: str) -> None:
+        answer = unit.get(f"{cell}__ctl/Role", headers=MASTER | {"Accept": "text/html"})
+        assert refused(answer, "PR406-OD-0001")
 
     @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", None])
     def test_a_body_is_json_whatever_its_content_type_says(
@@ -418,8 +433,9 @@ class TestEntities:
     @pytest.mark.parametrize(
         ("method", "path", "code"),
         [
-            ("GET", "", "PR404-MC-0001"),
-            ("GET", "$metadata", "PR404-MC-0001"),
+            ("POST", "", "PR405-MC-0001"),
+            ("POST", "$metadata", "PR405-MC-0001"),
+            ("GET", "$nothing", "PR404-MC-0001"),
             ("GET", "Role/x", "PR404-MC-0001"),
             ("GET", "Role('r')/$links", "PR404-MC-0001"),
             ("GET", "Nothing", "PR404-OD-0001"),
@@ -489,7 +505,10 @@ class TestLinks:
             ("DELETE", "$links/_Role(r)", "PR400-OD-0028"),
             ("GET", "$links/_Nothing", "PR400-OD-0008"),
             ("GET", "_Nothing", "PR404-OD-0003"),
-            ("POST", "_Role", "PR405-MC-0001"),
+            ("POST", "_Role('r')", "PR400-OD-0010"),
+            ("POST", "_Role", "PR400-OD-0001"),
+            ("POST", "_Nothing", "PR404-OD-0003"),
+            ("PUT", "_Role", "PR405-MC-0001"),
             ("GET", "$links/_Role/x", "PR404-MC-0001"),
             ("GET", "$links/_Role?$top=x", "PR400-OD-0036"),
         ],
@@ -499,101 +518,19 @@ class TestLinks:
     ) -> None:
         assert refused(unit.request(method, f"{ends[0]}/{way}", headers=MASTER), code)
 
-    def test_links_of_what_is_not_there_are_404(self, unit: httpx.Client, cell: str) -> None:
-        assert refused(unit.get(f"{cell}__ctl/Account('x')/$links/_Role", headers=MASTER), "PR404-OD-0000")
-
-
-# Who may what
-
-
-READS = [
-    ("Box", "box-read"),
-    ("Account", "auth-read"),
-    ("Role", "auth-read"),
-]
-
-
-def log_in(unit: httpx.Client, cell: str, make: Make, *privileges: str) -> dict[str, str]:
-    """The header of a new account with a new role, to which the cell grants *privileges*."""
-    headers = MASTER | {"X-Personium-Credential": "passAlice01"}
-    made = unit.post(f"{cell}__ctl/Account", headers=headers, json={"Name": "alice"})
-    role = make("Role", Name="granted")
-    account = made.headers["location"]
-    unit.post(f"{account}/$links/_Role", headers=MASTER, json={"uri": role})
-    granted = "".join(f"<D:privilege><p:{each}/></D:privilege>" for each in privileges)
-    acl = (
-        f'<D:acl xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns" xml:base="{unit.base_url}{cell}__role/__/"><D:ace>'
-        f"<D:principal><D:href>granted</D:href></D:principal><D:grant>{granted}</D:grant></D:ace></D:acl>"
-    )
-    assert unit.request("ACL", cell, headers=MASTER, content=acl.encode()).status_code == 200
-    form = {"grant_type": "password", "username": "alice", "password": "passAlice01"}
-    token = unit.post(f"{cell}__token", data=form).json()["access_token"]
-    return {"Authorization": f"Bearer {token}"}
-
-
-EVERY_ROW = [
-    *(("GET", path) for path in ("{}", "{}('none')", "{}('none')/$links/{nav}", "{}('none')/{nav}")),
-    *(("POST", path) for path in ("{}", "{}('none')/$links/{nav}")),
-    *(("OPTIONS", path) for path in ("{}", "{}('none')", "{}('none')/$links/{nav}", "{}('none')/{nav}")),
-    *((method, "{}('none')") for method in ("PUT", "MERGE", "PATCH", "DELETE")),
-    *((method, "{}('none')/$links/{nav}('none')") for method in ("PUT", "DELETE")),
-]
-
-
-def rows(entity_set: str) -> Iterator[tuple[str, str]]:
-    nav = "_Account" if entity_set == "Role" else "_Role"
-    for method, path in EVERY_ROW:
-        yield method, path.replace("{nav}", nav).format(entity_set)
-
-
-class TestPrivileges:
-    @pytest.mark.parametrize("entity_set", [each for each, _ in READS])
-    def test_strangers_are_told_nothing(self, unit: httpx.Client, cell: str, entity_set: str) -> None:
-        for method, path in rows(entity_set):
-            bad = unit.request(method, f"{cell}__ctl/{path}", headers=RUBBISH, content=b"no json")
-            assert refused(bad, "PR401-AU-0006"), (method, path)
-            if method != "OPTIONS":
-                answer = unit.request(method, f"{cell}__ctl/{path}", content=b"no json")
-                assert refused(answer, "PR401-AU-0001"), (method, path)
-
-    @pytest.mark.parametrize("entity_set", [each for each, _ in READS])
-    def test_an_account_without_privileges_is_told_nothing(
-        self, unit: httpx.Client, cell: str, make: Make, entity_set: str
+    def test_what_is_made_through_a_navigation_property_is_linked(
+        self, unit: httpx.Client, ends: tuple[str, str]
     ) -> None:
-        access = log_in(unit, cell, make, "rule")
-        for method, path in rows(entity_set):
-            answer = unit.request(method, f"{cell}__ctl/{path}", headers=access, content=b"no json")
-            assert refused(answer, "PR403-AU-0002"), (method, path)
+        made = unit.post(f"{ends[0]}/_Role", headers=MASTER, json={"Name": "new", "_Box.Name": "b"})
+        assert made.status_code == 201
+        new = made.headers["location"]
+        assert results(unit.get(f"{ends[0]}/$links/_Role", headers=MASTER)) == [{"uri": new}]
+        again = unit.post(f"{ends[0]}/_Role", headers=MASTER, json={"Name": "new", "_Box.Name": "b"})
+        assert refused(again, "PR409-OD-0002")
 
-    @pytest.mark.parametrize(("entity_set", "privilege"), READS)
-    def test_the_reading_privilege_reads_and_no_more(
-        self, unit: httpx.Client, cell: str, make: Make, entity_set: str, privilege: str
-    ) -> None:
-        access = log_in(unit, cell, make, privilege)
-        for method, path in rows(entity_set):
-            if "/" in path:
-                continue
-            answer = unit.request(method, f"{cell}__ctl/{path}", headers=access, content=b"no json")
-            assert (answer.status_code == 403) == (method not in {"GET", "OPTIONS"}), (method, path)
-
-    def test_links_need_the_privileges_of_both_ends(self, unit: httpx.Client, cell: str, make: Make) -> None:
-        access = log_in(unit, cell, make, "box")
-        for method, path in rows("Box"):
-            if "$links" in path and method != "OPTIONS":
-                answer = unit.request(method, f"{cell}__ctl/{path}", headers=access, content=b"no json")
-                assert refused(answer, "PR403-AU-0002"), (method, path)
-
-    def test_options_with_credentials_tell_the_methods(self, unit: httpx.Client, cell: str) -> None:
-        allowed = {
-            "Role": "GET, HEAD, POST, OPTIONS",
-            "Role('none')": "GET, HEAD, PUT, MERGE, PATCH, DELETE, OPTIONS",
-            "Role('none')/$links/_Account": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
-            "Role('none')/_Account": "GET, HEAD, OPTIONS",
-        }
-        for path, methods in allowed.items():
-            answer = unit.request("OPTIONS", f"{cell}__ctl/{path}", headers=MASTER)
-            assert (answer.status_code, answer.headers["allow"]) == (200, methods)
-
-    def test_the_account_itself_is_not_of_the_unit(self, unit: httpx.Client, cell: str, make: Make) -> None:
-        access = log_in(unit, cell, make, "root")
-        assert refused(unit.get("__ctl/Cell", headers=access), "PR403-AU-0001")
+    def test_links_of_what_is_not_there_are_404(self, unit: httpx.Client, cell: str, ends: tuple[str, str]) -> None:
+        missing = f"{cell}__ctl/Account('x')"
+        assert refused(unit.get(f"{missing}/$links/_Role", headers=MASTER), "PR404-OD-0002")
+        assert refused(unit.get(f"{missing}/_Role", headers=MASTER), "PR404-OD-0002")
+        linking = unit.post(f"{missing}/$links/_Role", headers=MASTER, json={"uri": ends[1]})
+        assert refused(linking, "PR404-OD-0000")

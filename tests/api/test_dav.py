@@ -45,7 +45,7 @@ def tree(cell: Site) -> Site:
 
 
 MATRIX = {
-    "GET": {"": 200, "col": 200, "file.txt": 200, "odata": 501, "service": 405, "stream": 405, "none": 404},
+    "GET": {"": 200, "col": 200, "file.txt": 200, "odata": 200, "service": 405, "stream": 405, "none": 404},
     "PUT": {"": 405, "col": 405, "file.txt": 204, "odata": 405, "service": 405, "stream": 405, "none": 201},
     "POST": {"": 405, "col": 405, "file.txt": 405, "odata": 405, "service": 405, "stream": 405, "none": 404},
     "DELETE": {"": 412, "col": 204, "file.txt": 204, "odata": 204, "service": 204, "stream": 204, "none": 404},

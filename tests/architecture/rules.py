@@ -62,6 +62,9 @@ def refusals_named(docstring: str) -> set[str]:
     return set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[A-Z]{4,}\b", told))
 
 
+_LOOKING = frozenset({"require_at", "require_set", "require_any"})
+
+
 def late_checks(tree: ast.Module) -> Iterator[str]:
     """Public functions of a use case module that take an ``Access`` and do something before they ask it.
 
@@ -91,7 +94,7 @@ def _first_statement(function: Function) -> ast.stmt | None:
 
 
 def _asks(statement: ast.stmt | None, access: str) -> bool:
-    """Whether *statement* calls ``require`` or one of its kin; ``require_at`` alone is awaited."""
+    """Whether *statement* calls ``require`` or one of its kin, and awaits those that look what is there."""
     match statement:
         case ast.Expr(value=asked) | ast.Assign(value=asked) | ast.AnnAssign(value=asked):
             call = asked.value if isinstance(asked, ast.Await) else asked
@@ -100,7 +103,7 @@ def _asks(statement: ast.stmt | None, access: str) -> bool:
     match call:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if name == access:
             known = method == "require" or method.startswith("require_")
-            return known and isinstance(asked, ast.Await) == (method == "require_at")
+            return known and isinstance(asked, ast.Await) == (method in _LOOKING)
         case _:
             return False
 

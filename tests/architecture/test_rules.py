@@ -56,6 +56,7 @@ def test_a_docstring_without_raises_names_no_kind() -> None:
         "await access.require_at(READ, place)",
         "place = await access.require_at(READ, path)",
         "place: Place = await access.require_at(READ, path)",
+        "home = await access.require_set(ports, service, concern, READ)",
     ],
 )
 def test_asking_first_passes(body: str) -> None:
@@ -68,6 +69,7 @@ def test_asking_first_passes(body: str) -> None:
         "pass",
         "go()\n    access.require(ROOT)",
         "access.require_at(READ, place)",
+        "home = access.require_set(ports, service, concern, READ)",
         "await access.require(ROOT)",
         "access.may(ROOT)",
         "other.require(ROOT)",

@@ -10,6 +10,7 @@ import pytest
 
 from alveary.errors import ENTITY_EXISTS, Kind, Refusal
 from alveary.model.entities import Entity, EntityKind, Link
+from alveary.model.queries import Query
 from tests.contract.rows import entity, link, linked, save
 from tests.stores import Unit, new_id
 
@@ -63,7 +64,7 @@ class TestEntities:
         made = [replace(entity(EntityKind.ROLE, key), published_ms=ms) for key, ms in (("c", 1), ("a", 2), ("b", 3))]
         await save(unit, *reversed(made))
         pages = [
-            await unit.read(lambda tx, skip=skip: tx.entities.page(EntityKind.ROLE, skip=skip, top=2))
+            await unit.read(lambda tx, skip=skip: tx.entities.query(Query(EntityKind.ROLE, skip=skip, top=2)))
             for skip in (0, 2, 4)
         ]
         assert pages == [made[:2], made[2:], []]

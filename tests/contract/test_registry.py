@@ -14,6 +14,7 @@ from alveary.model.cell import Cell, CellStatus
 from alveary.model.entities import Entity, EntityKind
 from alveary.model.keep import Job, JobKind, LoginHistory, SnapshotFile
 from alveary.model.names import MAIN_BOX, CellName, SnapshotFileName
+from alveary.model.queries import Query
 from alveary.model.tree import Content, Node, NodeKind
 from tests.stores import INLINE_BYTES, Unit, eventually, joined, new_id, pieces
 
@@ -53,7 +54,7 @@ class TestCells:
         made = await asyncio.gather(*(unit.make_cell("new") for _ in range(5)), return_exceptions=True)
         assert sum(isinstance(each, Cell) for each in made) == 1
         assert [each.kind for each in made if isinstance(each, Refusal)] == [ENTITY_EXISTS] * 4
-        assert await unit.registry.read(lambda tx: tx.cells.count(owner=None)) == 2
+        assert await unit.registry.read(lambda tx: tx.cells.matching(Query(EntityKind.CELL))) == 2
 
     async def test_a_change_raises_the_version_and_frees_the_old_name(self, unit: Unit) -> None:
         unit.clock.ms += 5
@@ -81,12 +82,13 @@ class TestCells:
             made.append(await unit.make_cell(name, owner))
 
         async def page(owner: str | None, skip: int, top: int) -> list[Cell]:
-            return await unit.registry.read(lambda tx: tx.cells.page(owner=owner, skip=skip, top=top))
+            query = Query(EntityKind.CELL, scope=owner, skip=skip, top=top)
+            return await unit.registry.read(lambda tx: tx.cells.query(query))
 
         assert await page(None, 0, 10) == [unit.cell, *made]
         assert await page(None, 1, 2) == made[:2]
         assert await page("ann", 0, 10) == [made[0], made[2]]
-        assert await unit.registry.read(lambda tx: tx.cells.count(owner="ann")) == 2
+        assert await unit.registry.read(lambda tx: tx.cells.matching(Query(EntityKind.CELL, scope="ann"))) == 2
 
     async def test_a_dropped_cell_is_gone_at_once_and_its_name_is_free(self, unit: Unit) -> None:
         contents, keep = unit.contents, unit.keep
@@ -216,7 +218,7 @@ class TestBuild:
             with pytest.raises(BrokenError):
                 await build.fill(broken)
             unit.cell = await build.swap()
-        page = await unit.read(lambda tx: tx.entities.page(EntityKind.ROLE, skip=0, top=9))
+        page = await unit.read(lambda tx: tx.entities.query(Query(EntityKind.ROLE, top=9)))
         assert [role.key for role in page] == ["one"]
 
     async def test_notes_are_taken_in_the_order_of_their_keys_and_once(self, unit: Unit) -> None:

@@ -51,7 +51,10 @@ class Load:
         """Write for a while, then kill the unit, and come back when all clients have noticed."""
         jobs: list[Callable[[httpx.Client, random.Random], None]] = [self.write_files] * WRITERS
         jobs += [self.make_entities, self.export, self.import_]
-        threads = [threading.Thread(target=self.client, args=(job, number)) for number, job in enumerate(jobs)]
+        threads = [
+            threading.Thread(target=self.client, args=(job, number), name=str(number))
+            for number, job in enumerate(jobs)
+        ]
         for thread in threads:
             thread.start()
         self.stopped.wait(duration_s)
@@ -69,7 +72,7 @@ class Load:
 
     def write_files(self, http: httpx.Client, chance: random.Random) -> None:
         # Each file has one writer, so the order of its versions is known.
-        name = f"f{chance.randrange(5)}-{threading.get_ident() % 1000}"
+        name = f"f{chance.randrange(5)}-{threading.current_thread().name}"
         path = f"crash/__/{name}"
         allowed = self.ledger.allowed.setdefault(name, {None})
         if chance.random() < 0.15:

@@ -20,13 +20,13 @@ from alveary.errors import (
     UNIT_USER_NEEDED,
 )
 from alveary.model.acl import EMPTY
-from alveary.model.edm import ROLE
+from alveary.model.control_edm import ROLE
 from alveary.model.entities import Entity, EntityKind
 from alveary.model.names import MAIN_BOX
 from alveary.usecases import cells
 from alveary.usecases.access import Access, Who
 from alveary.wire.etags import Precondition
-from alveary.wire.odata_options import Paging
+from alveary.wire.odata_options import ListOptions
 from tests.control_unit import ALL, ALWAYS, Unit, given, key, opened, refusal_of, role, unread
 
 
@@ -57,7 +57,7 @@ class TestCells:
 
     async def test_an_administrator_sees_all_and_owns_none(self, unit: Unit) -> None:
         await cells.create(unit.ports, unit.admin, given(Name="new"))
-        page = await cells.list_page(unit.ports, unit.admin, Paging(top=1, skip=1, count=True))
+        page = await cells.list_page(unit.ports, unit.admin, ListOptions(top=1, skip=1, count=True))
         assert ([row.key for row in page.rows], page.count) == ([key("new")], 2)
         call = cells.retrieve(unit.ports, unit_user("owner"), key("new"))
         assert await refusal_of(call) is NOT_OWNER_OF_CELL

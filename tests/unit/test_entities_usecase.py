@@ -32,17 +32,19 @@ from alveary.errors import (
 from alveary.model.accounts import Credential
 from alveary.model.acl import EMPTY, Ace, Acl
 from alveary.model.cell import Cell
-from alveary.model.edm import ACCOUNT, BOX, ROLE, EntityKey, EntitySet, Row
+from alveary.model.control_edm import ACCOUNT, BOX, ROLE
+from alveary.model.edm import EntityKey, EntitySet, Row
 from alveary.model.entities import Entity, EntityKind
 from alveary.model.privileges import CellPrivilege
 from alveary.model.tree import NodeKind
 from alveary.ports import Ports
-from alveary.usecases import entities, links
+from alveary.usecases import entities, links, lists
 from alveary.usecases.access import Access, Who
+from alveary.usecases.services import CONTROL
 from alveary.wire.etags import Precondition
 from alveary.wire.odata_json import etag_of
-from alveary.wire.odata_options import Paging
-from tests.control_unit import ALL, ALWAYS, Unit, given, key, opened, refusal_of, role, unread, way
+from alveary.wire.odata_options import EntityOptions, ListOptions
+from tests.control_unit import ALL, ALWAYS, Unit, address, key, opened, refusal_of, role, unread, way
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ class TestCreate:
     async def test_an_entity_is_found_again_with_every_field(self, unit: Unit) -> None:
         made = await unit.create(ACCOUNT, Name="alice")
         assert made == await unit.retrieve(ACCOUNT, "alice")
-        assert made.values["IPAddressRange"] is None
+        assert made.value("IPAddressRange") is None
 
     async def test_a_second_one_of_the_same_key_is_refused(self, unit: Unit) -> None:
         await unit.create(ACCOUNT, Name="alice")
@@ -102,13 +104,13 @@ class TestCreate:
         assert (await unit.place_of("b")).node is None
 
     async def test_a_password_is_kept_hidden_and_hashed(self, unit: Unit) -> None:
-        await entities.create(unit.ports, unit.admin, ACCOUNT, given(Name="alice"), password="passAlice01")
+        await unit.create(ACCOUNT, Name="alice", password="passAlice01")
         credential = Credential.of((await unit.stored(EntityKind.ACCOUNT, "alice")).hidden)
         assert await unit.ports.passwords.verify("passAlice01", credential)
 
     @pytest.mark.parametrize("password", ["", "short", "p" * 33, "has blank", "\x00" * 8])
     async def test_a_password_out_of_form_makes_no_account(self, unit: Unit, password: str) -> None:
-        call = entities.create(unit.ports, unit.admin, ACCOUNT, given(Name="alice"), password=password)
+        call = unit.create(ACCOUNT, Name="alice", password=password)
         assert await refusal_of(call) is PASSWORD_FORMAT
         assert await refusal_of(unit.retrieve(ACCOUNT, "alice")) is NO_SUCH_ENTITY
 
@@ -122,13 +124,13 @@ class TestList:
         await unit.create(BOX, Name="b")
         for name, box in (("x", "b"), ("a", None), ("m", "b")):
             await unit.create(ROLE, **role(name, box))
-        page = await entities.list_page(unit.ports, unit.admin, ROLE, Paging(top=5, skip=1, count=True))
-        everyone = await entities.list_page(unit.ports, unit.admin, ROLE, Paging(top=3))
+        page = await unit.page(ROLE, ListOptions(top=5, skip=1, count=True))
+        everyone = await unit.page(ROLE, ListOptions(top=3))
         assert (len(page.rows), page.count, everyone.count) == (2, 3, None)
         assert {row.key for row in everyone.rows} == {key("x", "b"), key("a", None), key("m", "b")}
 
     async def test_no_rows_of_nothing(self, unit: Unit) -> None:
-        page = await entities.list_page(unit.ports, unit.admin, BOX, ALL)
+        page = await unit.page(BOX, ALL)
         assert (page.rows, page.count) == ([], 0)
 
 
@@ -136,17 +138,17 @@ class TestChange:
     async def test_a_put_sets_what_it_leaves_out_to_the_default(self, unit: Unit) -> None:
         old = await unit.create(ACCOUNT, Name="alice", Status="deactivated", IPAddressRange="10.0.0.1")
         new = await unit.change(old, Name="alice")
-        assert (new.values["Status"], new.values["IPAddressRange"]) == ("active", None)
+        assert (new.value("Status"), new.value("IPAddressRange")) == ("active", None)
         assert (new.version, new.published_ms) == (2, old.published_ms)
         assert new == await unit.retrieve(ACCOUNT, "alice")
 
     async def test_a_merge_keeps_what_it_leaves_out(self, unit: Unit) -> None:
         old = await unit.create(ACCOUNT, Name="alice", Status="deactivated")
         new = await unit.change(old, merge=True, IPAddressRange="10.0.0.1")
-        assert (new.values["Status"], new.values["IPAddressRange"]) == ("deactivated", "10.0.0.1")
+        assert (new.value("Status"), new.value("IPAddressRange")) == ("deactivated", "10.0.0.1")
 
     async def test_a_rename_keeps_id_password_and_links(self, unit: Unit) -> None:
-        await entities.create(unit.ports, unit.admin, ACCOUNT, given(Name="alice"), password="passAlice01")
+        await unit.create(ACCOUNT, Name="alice", password="passAlice01")
         before = await unit.stored(EntityKind.ACCOUNT, "alice")
         await unit.create(ROLE, **role("r"))
         await unit.link(way(ACCOUNT, "_Role", "alice"), "r", None)
@@ -158,9 +160,7 @@ class TestChange:
 
     async def test_a_new_password_replaces_the_whole_record(self, unit: Unit) -> None:
         row = await unit.create(ACCOUNT, Name="alice")
-        await entities.change(
-            unit.ports, unit.admin, ACCOUNT, row.key, given(), merge=True, expect=ALWAYS, password="passAlice02"
-        )
+        await unit.change(row, merge=True, password="passAlice02")
         credential = Credential.of((await unit.stored(EntityKind.ACCOUNT, "alice")).hidden)
         assert await unit.ports.passwords.verify("passAlice02", credential)
 
@@ -179,7 +179,7 @@ class TestChange:
     async def test_a_renamed_box_keeps_its_contents_and_may_keep_its_schema(self, unit: Unit) -> None:
         row = await unit.create(BOX, Name="b", Schema="urn:app")
         await unit.put_something_into("b")
-        assert (await unit.change(row, merge=True, Name="c")).values["Schema"] == "urn:app"
+        assert (await unit.change(row, merge=True, Name="c")).value("Schema") == "urn:app"
         assert (await unit.place_of("c")).node is not None
         assert (await unit.place_of("b")).node is None
 
@@ -200,7 +200,7 @@ class TestChange:
         assert (len(refused), {each.kind for each in refused}) == (15, {ENTITY_ETAG_MISMATCH})
 
     async def test_what_is_not_there_is_not_changed(self, unit: Unit) -> None:
-        missing = Row(ROLE, {"Name": "r", "_Box.Name": "b"}, 1, 1, 1)
+        missing = Row(ROLE, "nothing", key("r", "b"), {}, 1, 1, 1)
         assert await refusal_of(unit.change(missing, Name="r")) is NO_SUCH_ENTITY
         assert await refusal_of(unit.remove(missing)) is NO_SUCH_ENTITY
 
@@ -251,7 +251,7 @@ class TestLinks:
         await unit.link(way(ACCOUNT, "_Role", "alice"), "z", "b")
         await unit.link(way(ROLE, "_Account", "a", "b"), "alice")
         assert await unit.linked(way(ACCOUNT, "_Role", "alice")) == [("a", "b"), ("z", "b")]
-        assert await unit.linked(way(ACCOUNT, "_Role", "alice"), Paging(top=1, skip=1)) == [("z", "b")]
+        assert await unit.linked(way(ACCOUNT, "_Role", "alice"), ListOptions(top=1, skip=1)) == [("z", "b")]
         assert await unit.linked(way(ROLE, "_Account", "z", "b")) == [("alice",)]
 
         async def roles(tx: Any) -> frozenset[str]:
@@ -273,7 +273,7 @@ class TestLinks:
         await unit.create(ACCOUNT, Name="a")
         assert await refusal_of(unit.link(way(ACCOUNT, "_Role", "a"), "r", None)) is FIELD_FORMAT
         assert await refusal_of(unit.link(way(ACCOUNT, "_Role", "x"), "r", None)) is LINK_NOT_FOUND
-        assert await refusal_of(unit.linked(way(ACCOUNT, "_Role", "x"))) is LINK_NOT_FOUND
+        assert await refusal_of(unit.linked(way(ACCOUNT, "_Role", "x"))) is NO_SUCH_ENTITY
         assert await refusal_of(unit.unlink(way(ACCOUNT, "_Role", "a"), "r", None)) is LINK_NOT_FOUND
 
     async def test_links_beyond_the_limit_are_refused(self, unit: Unit) -> None:
@@ -296,6 +296,19 @@ class TestLinks:
         await unit.unlink(way(ROLE, "_Box", "r", "b"), "b")
         assert await unit.linked(way(ROLE, "_Box", "r", None)) == []
         assert await refusal_of(unit.unlink(way(ROLE, "_Box", "r", None), "b")) is LINK_NOT_FOUND
+
+    async def test_what_is_made_at_the_end_of_a_way_is_linked_or_not_made(self, unit: Unit) -> None:
+        await unit.create(BOX, Name="b")
+        await unit.create(ACCOUNT, Name="a")
+        made = await unit.create_linked(way(ACCOUNT, "_Role", "a"), Name="r")
+        assert await unit.linked(way(ACCOUNT, "_Role", "a")) == [("r", None)]
+        assert made == await unit.retrieve(ROLE, "r", None)
+        bound = await unit.create_linked(way(BOX, "_Role", "b"), Name="r", **{"_Box.Name": None})
+        assert bound.key == key("r", "b")
+        assert bound == await unit.retrieve(ROLE, "r", "b")
+        assert await refusal_of(unit.create_linked(way(ACCOUNT, "_Role", "a"), Name="r")) is LINK_EXISTS
+        assert await refusal_of(unit.create_linked(way(ACCOUNT, "_Role", "x"), Name="new")) is LINK_NOT_FOUND
+        assert await refusal_of(unit.retrieve(ROLE, "new", None)) is NO_SUCH_ENTITY
 
     async def test_no_link_makes_two_of_one_key(self, unit: Unit) -> None:
         await unit.create(BOX, Name="b")
@@ -348,15 +361,15 @@ def account(cell: Cell, *granted: CellPrivilege, scope: str = "root") -> Access:
 
 def every_call(ports: Ports, access: Access, entity_set: EntitySet, given: entities.Given) -> list[Any]:
     """One call of each kind on things that are not there."""
-    nothing = EntityKey(("nothing",) + (None,) * (len(entity_set.key) - 1))
+    nothing = address(entity_set, "nothing", *(None,) * (len(entity_set.key) - 1))
     reading = [
-        entities.retrieve(ports, access, entity_set, nothing),
-        entities.list_page(ports, access, entity_set, ALL),
+        entities.retrieve(ports, access, CONTROL, nothing, EntityOptions()),
+        lists.list_page(ports, access, CONTROL, entity_set.name, ALL),
     ]
     writing = [
-        entities.create(ports, access, entity_set, given),
-        entities.change(ports, access, entity_set, nothing, given, merge=False, expect=ALWAYS),
-        entities.remove(ports, access, entity_set, nothing, expect=ALWAYS),
+        entities.create(ports, access, CONTROL, entity_set.name, given),
+        entities.change(ports, access, CONTROL, nothing, given, merge=False, expect=ALWAYS),
+        entities.remove(ports, access, CONTROL, nothing, expect=ALWAYS),
     ]
     return [*reading, *writing]
 
@@ -385,19 +398,21 @@ class TestPrivileges:
 
     async def test_a_scope_bounds_what_a_role_gives(self, unit: Unit) -> None:
         access = account(unit.admin.here, CellPrivilege.ROOT, scope="auth-read")
-        call = entities.create(unit.ports, access, ROLE, unread)
+        call = entities.create(unit.ports, access, CONTROL, "Role", unread)
         assert await refusal_of(call) is SCOPE_TOO_SMALL
 
     async def test_a_link_needs_the_privileges_of_both_ends(self, unit: Unit) -> None:
-        async def read() -> EntityKey:
+        async def read(_: EntitySet) -> EntityKey:
             raise AssertionError("the body was read before the privilege was known")
 
-        origin = way(BOX, "_Role", "b")
+        origin = CONTROL, address(BOX, "b"), "_Role"
         for granted in (CellPrivilege.BOX, CellPrivilege.AUTH):
             access = account(unit.admin.here, granted)
             for call in (
-                links.link(unit.ports, access, origin, read),
-                links.unlink(unit.ports, access, origin, key("r", None)),
-                links.list_linked(unit.ports, access, origin, ALL),
+                links.link(unit.ports, access, *origin, read),
+                links.unlink(unit.ports, access, *origin, "'r'"),
+                links.create_linked(unit.ports, access, *origin, unread),
+                lists.list_links(unit.ports, access, *origin, ALL),
+                lists.list_related(unit.ports, access, *origin, ALL),
             ):
                 assert await refusal_of(call) is LACKS_PRIVILEGE

@@ -9,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alveary.errors import ENTITY_KEY_UNREADABLE, KEY_IS_NULL, LINK_KEY_UNREADABLE, Refusal
-from alveary.model.edm import ACCOUNT, ROLE, EntityKey
+from alveary.model.control_edm import ACCOUNT, ROLE, RULE
+from alveary.model.edm import EntityKey, EntitySet, Property
+from alveary.model.entities import EntityKind
 from alveary.wire.odata_keys import encode_key, parse_key, render_key, split_segment
 
 ALICE = EntityKey(("alice",))
 UNBOUND = EntityKey(("r", None))
 BOUND = EntityKey(("r", "b"))
+DATA = EntitySet("T", "UserData", EntityKind.USER_DATA, ("__id",), (Property("__id", generated=True),), type_id="t")
 
 
 @pytest.mark.parametrize("raw", ["'alice'", "Name='alice'", " 'alice' ", "Name = 'alice'"])
@@ -57,6 +60,25 @@ def test_a_null_key_is_refused_as_such(raw: str) -> None:
     with pytest.raises(Refusal) as caught:
         parse_key(ACCOUNT, raw)
     assert caught.value.kind is KEY_IS_NULL
+
+
+def test_a_key_is_null_even_where_a_new_entity_may_leave_it_out() -> None:
+    with pytest.raises(Refusal) as caught:
+        parse_key(RULE, "null")
+    assert caught.value.kind is KEY_IS_NULL
+
+
+@pytest.mark.parametrize("raw", ["'a:1'", "__id='a:1'"])
+def test_the_key_of_user_data(raw: str) -> None:
+    assert parse_key(DATA, raw) == EntityKey(("a:1",))
+
+
+@pytest.mark.parametrize("raw", ["1", "1L", "a", "", "null", "__id=null", "Name='a'", "__id='a',__id='a'"])
+def test_no_other_key_of_user_data_is_read(raw: str) -> None:
+    for kind in (ENTITY_KEY_UNREADABLE, LINK_KEY_UNREADABLE):
+        with pytest.raises(Refusal) as caught:
+            parse_key(DATA, raw, kind)
+        assert caught.value.kind is kind
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_every_required_entry_is_there(snapshot: dict[str, bytes]) -> None:
 
 
 def test_every_kind_of_entity_is_there_as_often_as_it_was_made(snapshot: dict[str, bytes]) -> None:
-    assert {kind.value: len(entities(snapshot, kind)) for kind in EntityKind} == {
+    assert {kind.value: len(entities(snapshot, kind)) for kind in layout.ENTITIES} == {
         "Account": 6,
         "AssociationEnd": 8,
         "Box": 2,
@@ -130,7 +130,7 @@ def test_the_tree_is_read(snapshot: dict[str, bytes]) -> None:
 def test_what_is_written_differs_from_what_personium_wrote_in_the_index_name_alone(
     snapshot: dict[str, bytes],
 ) -> None:
-    for kind in EntityKind:
+    for kind in layout.ENTITIES:
         originals = [orjson.loads(raw) for raw in snapshot[layout.ENTITIES[kind]].splitlines()]
         ours = [orjson.loads(line.render()) for line in entities(snapshot, kind)]
         assert [{**each, "_index": ""} for each in ours] == [{**each, "_index": ""} for each in originals]
@@ -191,7 +191,7 @@ JSON: st.SearchStrategy[JsonValue] = st.recursive(
 OBJECTS = st.dictionaries(TEXTS, JSON, max_size=4)
 ENTITY_LINES = st.builds(
     EntityLine,
-    type=st.sampled_from([kind for kind in EntityKind if kind is not EntityKind.USER_DATA]),
+    type=st.sampled_from([kind for kind in layout.ENTITIES if kind is not EntityKind.USER_DATA]),
     id=IDS,
     cell_id=IDS,
     published_ms=MOMENTS,

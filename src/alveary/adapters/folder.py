@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_UPGRADED: Final = frozenset({"1"})
+"""The older formats that this release brings to its own: each cell's files, when they are opened."""
 STAMP: Final = "format"
 _LOCK: Final = "lock"
 
@@ -61,11 +63,10 @@ def is_claimed(folder: Path) -> bool:
 
 def _check_format(folder: Path) -> None:
     stamp = folder / STAMP
-    if not stamp.exists():
+    written = stamp.read_text(encoding="ascii").strip() if stamp.exists() else None
+    if written is None or written in _UPGRADED:
         stamp.write_text(f"{FORMAT}\n", encoding="ascii")
-        return
-    written = stamp.read_text(encoding="ascii").strip()
-    if written != str(FORMAT):
+    elif written != str(FORMAT):
         raise FolderProblem(
             f"The data folder {folder} has format {written}; this release of Alveary reads and writes {FORMAT}."
         )

@@ -21,7 +21,7 @@ from alveary.usecases.files import READ, face_of
 
 
 async def _not_yet(call: Call, segments: tuple[str, ...]) -> Response:
-    """Nothing: OData in boxes and streams are stored, and not served yet; who may not read there is not told that."""
+    """Nothing: streams are stored, and not served yet; who may not read there is not told that."""
     await call.access.require_at(call.ports, BoxPath(segments[0], segments[1:]), READ)
     raise Refusal(NOT_IMPLEMENTED)
 
@@ -33,11 +33,12 @@ async def _scripts(call: Call, segments: tuple[str, ...]) -> Response:
 
 
 _BOX_AND_NAME: Final = 2
+_READING: Final = frozenset({"GET", "HEAD"})
 
 FACES: Final[dict[NodeKind, Handler]] = {
     NodeKind.COLLECTION: dav.serve,
     NodeKind.SERVICE: _scripts,
-    NodeKind.ODATA: _not_yet,
+    NodeKind.ODATA: odata.collection,
     NodeKind.STREAM: _not_yet,
 }
 """Which face answers below a collection of that kind."""
@@ -45,10 +46,11 @@ FACES: Final[dict[NodeKind, Handler]] = {
 
 async def in_box(call: Call, segments: tuple[str, ...]) -> Response:
     """Any request on a box or below it, by the face of the collection it is in."""
-    # Directly under a box there is nothing but WebDAV.
+    # Directly under a box there is nothing but WebDAV, and the service documents of OData collections.
     kind = NodeKind.COLLECTION
-    if len(segments) > _BOX_AND_NAME:
-        kind = await face_of(call.ports, call.here, BoxPath(segments[0], segments[1:]))
+    reading = call.request.method in _READING
+    if len(segments) >= (_BOX_AND_NAME if reading else _BOX_AND_NAME + 1):
+        kind = await face_of(call.ports, call.here, BoxPath(segments[0], segments[1:]), reading=reading)
     try:
         return await FACES[kind](call, segments)
     except Refusal as refusal:

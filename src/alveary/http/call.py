@@ -8,6 +8,7 @@ from alveary.http.request import Request
 from alveary.model.cell import Cell
 from alveary.ports import Ports
 from alveary.usecases.access import Access
+from alveary.wire.odata_options import Query, parse_query
 from alveary.wire.urls import Urls
 
 
@@ -20,6 +21,12 @@ class Call:
     cell: Cell | None
     request: Request
     urls: Urls
+
+    @property
+    def query(self) -> Query:
+        """The query options of the request by name, decoded; the first counts where one is repeated."""
+        query_string = self.request.query_string
+        return parse_query(query_string) if query_string else {}
 
     @property
     def here(self) -> Cell:

@@ -1,22 +1,163 @@
-"""The control entity sets as literal tables: their fields, keys, links and privileges.
+"""The entity data model as values: entity sets, what their properties may hold, where they lead.
 
-A further set is further rows here. What does not belong here: OData's spellings (``wire.odata_keys``,
-``wire.odata_json``), and what a change of an entity sets in motion (``usecases.entities``).
+One description serves every entity set: the control sets are literal tables (``control_edm``, ``schema_edm``), those
+of user data are made from what a collection's schema says (``user_edm``). What does not belong here: OData's
+spellings (``wire``), and what a change of an entity sets in motion (``usecases``).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from alveary.errors import FIELD_FORMAT, FIELD_NOT_ALLOWED, FIELD_REQUIRED, SCHEMA_URI_FORMAT, Refusal
-from alveary.model.accounts import AccountStatus, IPRange
-from alveary.model.entities import MAX_STRING_BYTES, EntityKind, JsonValue
-from alveary.model.names import AccountName, BoxName, CellName, RoleName
-from alveary.model.privileges import CellPrivilege
+from alveary.errors import FIELD_FORMAT, FIELD_NOT_ALLOWED, FIELD_REQUIRED, Refusal
+from alveary.model.edm_values import EdmType, parse_scalar
+from alveary.model.entities import EntityKind, JsonValue
+from alveary.model.values import frozen
+
+PUBLISHED: Final = "__published"
+UPDATED: Final = "__updated"
+METADATA: Final = "__metadata"
+
+SERVER_SET: Final = frozenset({PUBLISHED, UPDATED, METADATA})
+"""What every entity shows and no client may send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What values come from that nobody gave: the time, and a new name of 32 hex digits."""
+
+    now_ms: int
+    new_hex: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class ComplexType:
+    """A type whose values have properties of their own."""
+
+    name: str
+    properties: tuple[Property, ...]
+    by_name: Mapping[str, Property] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {each.name: each for each in self.properties})
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property of an entity type or complex type.
+
+    ``column`` is its name in a stored document, ``name`` unless given. A missing or null value becomes the
+    ``default`` (a stored value), a new name where it is ``generated``, or stays null where it is ``nullable``.
+    ``constraint`` refuses, by raising, what a value of the right type may still not be. A ``unique`` value belongs
+    to one entity of its set; that of a ``url`` is stored in its local form. Properties of an equal ``unique_key``
+    are together unique, and so are all of which ``is_key`` is said. ``is_declared`` is False for what came with
+    data. ``default_text`` is a default as a schema spells it, ``max_bytes`` the bound of a text that has its own.
+    """
+
+    name: str
+    type: EdmType | ComplexType = EdmType.STRING
+    nullable: bool = False
+    default: JsonValue = None
+    is_list: bool = False
+    column: str = ""
+    constraint: Callable[[Any], object] | None = None
+    generated: bool = False
+    unique: bool = False
+    url: bool = False
+    unique_key: str | None = None
+    is_key: bool = False
+    is_declared: bool = True
+    default_text: str | None = None
+    max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.column:
+            object.__setattr__(self, "column", self.name)
+
+    def parse(self, raw: JsonValue, fresh: Fresh) -> JsonValue:
+        """*raw*, as JSON has it, as it is stored.
+
+        Raises:
+            Refusal: FIELD_REQUIRED, FIELD_FORMAT, or what the constraint raises.
+        """
+        if raw is None:
+            return self._absent(fresh)
+        if self.is_list:
+            if not isinstance(raw, list):
+                raise Refusal(FIELD_FORMAT, field=self.name)
+            return [None if each is None else self._parse_one(each, fresh) for each in raw]
+        return self._parse_one(raw, fresh)
+
+    def _parse_one(self, raw: JsonValue, fresh: Fresh) -> JsonValue:
+        kind = self.type
+        if isinstance(kind, ComplexType):
+            if not isinstance(raw, dict) or not raw:
+                raise Refusal(FIELD_FORMAT, field=self.name)
+            return parse_members(kind, raw, fresh)
+        value = parse_scalar(kind, raw, self.name, fresh.now_ms, self.max_bytes)
+        if self.constraint is not None:
+            self.constraint(value)
+        return value
+
+    def _absent(self, fresh: Fresh) -> JsonValue:
+        if self.generated:
+            return fresh.new_hex()
+        if self.default_text is not None and isinstance(self.type, EdmType) and not self.is_list:
+            return parse_scalar(self.type, self.default_text, self.name, fresh.now_ms)
+        if self.default is not None:
+            return self.default
+        if not self.nullable:
+            raise Refusal(FIELD_REQUIRED, field=self.name)
+        return None
+
+    def merge(self, raw: JsonValue, old: JsonValue, fresh: Fresh) -> JsonValue:
+        """The stored value when *raw* is merged into the stored value *old*.
+
+        Complex values are merged member by member, and a null among them changes nothing; all else is replaced.
+
+        Raises:
+            Refusal: as :meth:`parse`.
+        """
+        kind = self.type
+        if not isinstance(kind, ComplexType) or self.is_list:
+            return self.parse(raw, fresh)
+        if raw is None:
+            return old
+        if not isinstance(old, dict) or not isinstance(raw, dict):
+            return self.parse(raw, fresh)
+        merged = dict(old)
+        for name, value in raw.items():
+            member = kind.by_name.get(name)
+            if member is None:
+                raise Refusal(FIELD_FORMAT, field=name)
+            _put(merged, member.column, member.merge(value, old.get(member.column), fresh))
+        return merged
+
+
+def parse_members(kind: ComplexType, given: Mapping[str, JsonValue], fresh: Fresh) -> dict[str, JsonValue]:
+    """The value of a complex type of which *given* says all, as it is stored.
+
+    Raises:
+        Refusal: FIELD_REQUIRED, FIELD_FORMAT.
+    """
+    for name in given:
+        if name not in kind.by_name:
+            raise Refusal(FIELD_FORMAT, field=name)
+    stored: dict[str, JsonValue] = {}
+    for each in kind.properties:
+        _put(stored, each.column, each.parse(given.get(each.name), fresh))
+    return stored
+
+
+def _put(document: dict[str, JsonValue], column: str, value: JsonValue) -> None:
+    """*value* into *document*; what is null is left out, as Personium's own documents do."""
+    if value is None:
+        document.pop(column, None)
+    else:
+        document[column] = value
 
 
 class Ends(StrEnum):
@@ -25,249 +166,178 @@ class Ends(StrEnum):
     MANY_TO_MANY = "N:N"
     MANY_TO_ONE = "N:0..1"
     ONE_TO_MANY = "0..1:N"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A property of type Edm.String that clients may set.
-
-    ``constraint`` refuses what no such field may hold. A null becomes the ``default`` where there is one.
-    ``refers`` is the kind of the entity at the other end of an N:1 link, whose key is this field's value. The
-    value of a ``unique`` field belongs to one entity of the set; that of a ``url`` is stored in its local form.
-    """
-
-    name: str
-    constraint: Callable[[str], object]
-    nullable: bool = False
-    default: str | None = None
-    refers: EntityKind | None = None
-    unique: bool = False
-    url: bool = False
-
-    def parse(self, raw: JsonValue) -> str | None:
-        """*raw* as a value of this field.
-
-        Raises:
-            Refusal: FIELD_REQUIRED, FIELD_FORMAT, SCHEMA_URI_FORMAT.
-        """
-        if raw is None:
-            if self.default is None and not self.nullable:
-                raise Refusal(FIELD_REQUIRED, field=self.name)
-            return self.default
-        if not isinstance(raw, str) or len(raw.encode()) > MAX_STRING_BYTES:
-            raise Refusal(FIELD_FORMAT, field=self.name)
-        self.constraint(raw)
-        return raw
+    ONE_TO_ONE = "0..1:0..1"
 
 
 @dataclass(frozen=True, slots=True)
 class Navigation:
-    """A navigation property: the way along an association to another set."""
+    """A navigation property: the way along an association to another set.
+
+    ``target`` is that set's name; ``back`` and ``target_type`` are what links call the types of this end and that:
+    a set's name, or an entity type's id. ``linkable``: its links are made and taken away by ``$links`` too.
+    ``association``, ``role`` and ``target_role`` are the names that an EDMX gives to it and its ends.
+    """
 
     name: str
-    target: EntityKind
+    target: str
     ends: Ends
+    back: str
+    target_type: str
+    linkable: bool = True
+    association: str = ""
+    role: str = ""
+    target_role: str = ""
+    multiplicities: tuple[str, str] = ("*", "*")
+
+    @property
+    def to_one(self) -> bool:
+        """Whether at most one entity stands at the other end."""
+        return self.ends in {Ends.MANY_TO_ONE, Ends.ONE_TO_ONE}
 
 
-Values = Mapping[str, str | None]
-"""The value of every field of an entity, None where it is null."""
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The entity that another's key is unique in, by an N:1 link.
+
+    ``names`` are the key properties of the owner's set as they are called here.
+    """
+
+    kind: EntityKind
+    names: tuple[str, ...]
+    required: bool
+
+
+Values = dict[str, JsonValue]
+"""A stored document: the values of properties by their columns, nulls left out."""
+
+
+@frozen
+class Parsed:
+    """What a client says of an entity: its own key, its owner's (as ``Owner.names``), and its document."""
+
+    name: str
+    owner_key: tuple[str | None, ...]
+    values: Values
 
 
 @dataclass(frozen=True, slots=True)
 class EntitySet:
     """An entity set, its type included, which has the same name.
 
-    ``key`` names the key fields: the entity's own first, then those of what it is bound to.
+    ``key`` names the key properties: the entity's own first, then those of its owner if they are part of the key.
+    ``link_type`` is what links call the type. ``type_id`` is the id of the entity type of user data, whose sets also
+    take undeclared properties.
     """
 
     name: str
     namespace: str
+    kind: EntityKind
     key: tuple[str, ...]
-    fields: tuple[Field, ...]
+    properties: tuple[Property, ...]
+    owner: Owner | None = None
     navigations: tuple[Navigation, ...] = ()
+    type_id: str = ""
+    by_name: Mapping[str, Property] = field(init=False, repr=False, compare=False)
+    stored: tuple[Property, ...] = field(init=False, repr=False, compare=False)
+    has_unique: bool = field(init=False, repr=False, compare=False)
+    has_url_key: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        owned = self.owner.names if self.owner else ()
+        object.__setattr__(self, "by_name", {each.name: each for each in self.properties})
+        object.__setattr__(self, "stored", tuple(each for each in self.properties if each.name not in owned))
+        unique = any(each.unique or each.is_key or each.unique_key is not None for each in self.properties)
+        object.__setattr__(self, "has_unique", unique)
+        object.__setattr__(self, "has_url_key", any(self.by_name[name].url for name in self.key))
 
     @property
-    def kind(self) -> EntityKind:
-        """The kind of its entities within a cell."""
-        return EntityKind(self.name)
+    def is_open(self) -> bool:
+        """Whether its entities take properties that nobody declared."""
+        return bool(self.type_id)
 
-    def field(self, name: str) -> Field:
-        """The field of that name, which is known to exist."""
-        return next(each for each in self.fields if each.name == name)
+    @property
+    def link_type(self) -> str:
+        """What links call its type."""
+        return self.type_id or self.name
 
     def navigation(self, name: str) -> Navigation | None:
         """The navigation property of that name."""
         return next((each for each in self.navigations if each.name == name), None)
 
-    def parse_new(self, given: Mapping[str, JsonValue]) -> Values:
-        """The values of an entity of which *given* says all.
+    def parse_new(self, given: Mapping[str, JsonValue], fresh: Fresh) -> Parsed:
+        """An entity of which *given* says all.
 
         Raises:
-            Refusal: FIELD_NOT_ALLOWED, FIELD_REQUIRED, FIELD_FORMAT, SCHEMA_URI_FORMAT.
+            Refusal: FIELD_NOT_ALLOWED, FIELD_REQUIRED, FIELD_FORMAT, or what constraints raise.
         """
         self._refuse_unknown(given)
-        return {each.name: each.parse(given.get(each.name)) for each in self.fields}
+        return self._parsed({each.name: each.parse(given.get(each.name), fresh) for each in self.properties})
 
-    def parse_merge(self, given: Mapping[str, JsonValue], old: Values) -> Values:
-        """The *old* values of an entity with those that *given* mentions in their place.
+    def parse_merge(self, given: Mapping[str, JsonValue], old: Row, fresh: Fresh) -> Parsed:
+        """The entity *old* with what *given* mentions in place of its own.
 
         Raises:
-            Refusal: FIELD_NOT_ALLOWED, FIELD_REQUIRED, FIELD_FORMAT, SCHEMA_URI_FORMAT.
+            Refusal: FIELD_NOT_ALLOWED, FIELD_REQUIRED, FIELD_FORMAT, or what constraints raise.
         """
         self._refuse_unknown(given)
-        return {
-            each.name: each.parse(given[each.name]) if each.name in given else old[each.name] for each in self.fields
-        }
+        values: dict[str, JsonValue] = {}
+        for each in self.properties:
+            before = old.value(each.name)
+            values[each.name] = each.merge(given[each.name], before, fresh) if each.name in given else before
+        return self._parsed(values)
+
+    def _parsed(self, values: Mapping[str, JsonValue]) -> Parsed:
+        document: Values = {}
+        for each in self.stored:
+            _put(document, each.column, values[each.name])
+        owned = self.owner.names if self.owner else ()
+        return Parsed(_text(values[self.key[0]]) or "", tuple(_text(values[name]) for name in owned), document)
 
     def _refuse_unknown(self, given: Mapping[str, JsonValue]) -> None:
-        known = {each.name for each in self.fields}
         for name in given:
-            if name not in known:
+            if name not in self.by_name:
                 raise Refusal(FIELD_NOT_ALLOWED, field=name)
 
 
-@dataclass(frozen=True, slots=True)
+def _text(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+@frozen
 class EntityKey:
-    """The key of an entity: a value for each key field of its set, in their order; None for a null."""
+    """The key of an entity: a value for each key property of its set, in their order; None for a null."""
 
     values: tuple[str | None, ...]
 
     @property
     def name(self) -> str:
-        """The entity's own key field, which is never null."""
+        """The entity's own key property, which is never null."""
         return self.values[0] or ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
-    """An entity as its set shows it."""
+    """An entity as its set shows it.
+
+    ``values`` is its stored document, ``owner_key`` the key of its owner. ``related`` holds what navigation
+    properties lead to, for those that were expanded.
+    """
 
     entity_set: EntitySet
-    values: Values
+    id: str
+    key: EntityKey
+    values: Mapping[str, JsonValue]
     version: int
     published_ms: int
     updated_ms: int
+    owner_key: tuple[str | None, ...] = ()
+    related: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
 
-    @property
-    def key(self) -> EntityKey:
-        """Its key."""
-        return EntityKey(tuple(self.values[name] for name in self.entity_set.key))
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """The privileges that reading and changing a set need."""
-
-    read: CellPrivilege
-    write: CellPrivilege
-
-
-# The constraints
-
-ACCOUNT_TYPES: Final = frozenset({"basic"})
-"""The ways in which an account may prove who it is."""
-
-_STATUSES: Final = frozenset(AccountStatus)
-_MAX_URI_CHARS: Final = 1024
-_NOT_IN_URI: Final = r"\s\x00-\x20\x7f\"<>\\^`{|}"
-_FOLDERS: Final = rf"/(?:(?!\.{{1,2}}/)[^{_NOT_IN_URI}/?#]+/)*"
-_SCHEMA_URI: Final = re.compile(
-    rf"urn:[^{_NOT_IN_URI}]+"
-    rf"|https?://[^{_NOT_IN_URI}/?#@]+{_FOLDERS}"
-    rf"|personium-localunit:{CellName.PATTERN.pattern}:{_FOLDERS}"
-)
-
-
-class _BoundBoxName(BoxName):
-    """The name of the box that an entity is bound to."""
-
-    __slots__ = ()
-    FIELD = "_Box.Name"
-
-
-def _schema_uri(raw: str) -> None:
-    """Pass a URN, or the URL of a cell in normal form, which ends in ``/``; at most 1024 characters."""
-    if len(raw) > _MAX_URI_CHARS or not _SCHEMA_URI.fullmatch(raw):
-        raise Refusal(SCHEMA_URI_FORMAT, field="Schema")
-
-
-def _account_types(raw: str) -> None:
-    """Pass different words of ACCOUNT_TYPES with a blank between them."""
-    words = raw.split(" ")
-    if len(set(words)) < len(words) or not ACCOUNT_TYPES.issuperset(words):
-        raise Refusal(FIELD_FORMAT, field="Type")
-
-
-def _account_status(raw: str) -> None:
-    """Pass one of the words of AccountStatus."""
-    if raw not in _STATUSES:
-        raise Refusal(FIELD_FORMAT, field="Status")
-
-
-def _any_text(_: str) -> None:
-    """Pass whatever fits the length of a field."""
-
-
-# The sets
-
-_BOX_NAME: Final = Field("_Box.Name", _BoundBoxName.parse, nullable=True, refers=EntityKind.BOX)
-
-CELL: Final = EntitySet("Cell", "UnitCtl", key=("Name",), fields=(Field("Name", CellName.parse),))
-"""The one set of the unit."""
-
-BOX: Final = EntitySet(
-    "Box",
-    "CellCtl",
-    key=("Name",),
-    fields=(
-        Field("Name", BoxName.parse),
-        Field("Schema", _schema_uri, nullable=True, unique=True, url=True),
-    ),
-    navigations=(Navigation("_Role", EntityKind.ROLE, Ends.ONE_TO_MANY),),
-)
-
-ACCOUNT: Final = EntitySet(
-    "Account",
-    "CellCtl",
-    key=("Name",),
-    fields=(
-        Field("Name", AccountName.parse),
-        Field("Type", _account_types, default="basic"),
-        Field("Cell", _any_text, nullable=True, url=True),
-        Field("IPAddressRange", IPRange.parse, nullable=True),
-        Field("Status", _account_status, default=AccountStatus.ACTIVE.value),
-    ),
-    navigations=(Navigation("_Role", EntityKind.ROLE, Ends.MANY_TO_MANY),),
-)
-
-ROLE: Final = EntitySet(
-    "Role",
-    "CellCtl",
-    key=("Name", "_Box.Name"),
-    fields=(Field("Name", RoleName.parse), _BOX_NAME),
-    navigations=(
-        Navigation("_Box", EntityKind.BOX, Ends.MANY_TO_ONE),
-        Navigation("_Account", EntityKind.ACCOUNT, Ends.MANY_TO_MANY),
-    ),
-)
-
-CELL_SETS: Final[Mapping[str, EntitySet]] = {each.name: each for each in (BOX, ACCOUNT, ROLE)}
-"""The control entity sets of a cell by name."""
-
-GUARDS: Final[Mapping[str, Guard]] = {
-    "Box": Guard(CellPrivilege.BOX_READ, CellPrivilege.BOX),
-    "Account": Guard(CellPrivilege.AUTH_READ, CellPrivilege.AUTH),
-    "Role": Guard(CellPrivilege.AUTH_READ, CellPrivilege.AUTH),
-}
-"""What the sets of a cell need, by their names."""
-
-BLOCKING: Final[Mapping[EntityKind, tuple[EntityKind, ...]]] = {
-    EntityKind.BOX: (
-        EntityKind.ROLE,
-        EntityKind.RELATION,
-        EntityKind.RULE,
-        EntityKind.RECEIVED_MESSAGE,
-        EntityKind.SENT_MESSAGE,
-    ),
-}
-"""The kinds whose entities keep one of the first kind from being deleted while they are bound to it."""
+    def value(self, name: str) -> JsonValue:
+        """The stored value of the property of that name."""
+        entity_set = self.entity_set
+        if name == entity_set.key[0]:
+            return self.key.name
+        if entity_set.owner is not None and name in entity_set.owner.names:
+            return self.owner_key[entity_set.owner.names.index(name)]
+        return self.values.get(entity_set.by_name[name].column)

@@ -6,16 +6,19 @@ What does not belong here: the sets' fields and their rules (``model.edm``) and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
+
+from alveary.model.values import frozen
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
 class EntityKind(StrEnum):
-    """The kinds of entities in a cell, in the words of a snapshot."""
+    """The kinds of entities, in the words of a snapshot; all but cells are kept within a cell."""
 
+    CELL = "Cell"
     BOX = "Box"
     ACCOUNT = "Account"
     EXT_CELL = "ExtCell"
@@ -33,7 +36,7 @@ class EntityKind(StrEnum):
     USER_DATA = "UserData"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entity:
     """One entity.
 
@@ -61,7 +64,7 @@ class Entity:
         return next((target for other, target in self.refs if other == kind), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """An N:N link between two entities, its ends ordered by type: ``type1 < type2``, or equal with ``id1 <= id2``.
 

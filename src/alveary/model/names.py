@@ -1,13 +1,13 @@
-"""Names that clients choose, each with its own grammar.
+"""Names and URIs that clients choose, each with its own grammar.
 
 Every name is a ``str`` that has been parsed once at the edge: holding one proves that it fits its grammar. What does
-not belong here: whether a thing of that name exists.
+not belong here: whether a thing of that name exists, and how the unit spells its own URLs (``wire.urls``).
 """
 
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from alveary.errors import BAD_RESOURCE_NAME, FIELD_FORMAT, JSON_VALUE_FORMAT, NO_SUCH_RESOURCE, Refusal
 
@@ -72,6 +72,72 @@ class AccountName(_Field):
 
     __slots__ = ()
     PATTERN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_!$*=^`{|}~.@]{0,127}")
+
+
+class RelationName(_Field):
+    """A relation's name: 1 to 128 of ``A-Z a-z 0-9 - _ + :``, the first a letter, digit, ``-`` or ``+``."""
+
+    __slots__ = ()
+    PATTERN = re.compile(r"[a-zA-Z0-9\-+][a-zA-Z0-9\-_+:]{0,127}")
+
+
+class EntityId(_Field):
+    """The id of an entity of user data, and a rule's name: 1 to 200 of ``A-Z a-z 0-9 - _ :``."""
+
+    __slots__ = ()
+    PATTERN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_:]{0,199}")
+    FIELD = "__id"
+
+
+class SchemaName(BoxName):
+    """The name of an entity type, complex type, property or association end: the grammar of a box's."""
+
+    __slots__ = ()
+
+
+_MAX_URI_CHARS: Final = 1024
+_NOT_IN_URI: Final = r"\s\x00-\x20\x7f\"<>\\^`{|}"
+_AUTHORITY: Final = rf"[^{_NOT_IN_URI}/?#@]+"
+_FOLDERS: Final = rf"/(?:(?!\.{{1,2}}/)[^{_NOT_IN_URI}/?#]+/)*"
+_PATH: Final = rf"(?:/(?!\.{{1,2}}(?:[/?#]|\Z))[^{_NOT_IN_URI}/?#]+)*/?"
+_TAIL: Final = rf"(?:\?[^{_NOT_IN_URI}#]*)?(?:#[^{_NOT_IN_URI}#]*)?"
+_CELL: Final = CellName.PATTERN.pattern
+
+_URN: Final = rf"urn:[^{_NOT_IN_URI}]+"
+_HTTP_CELL: Final = rf"https?://{_AUTHORITY}{_FOLDERS}"
+_SCHEMA_URI: Final = re.compile(rf"{_URN}|{_HTTP_CELL}|personium-localunit:{_CELL}:{_FOLDERS}")
+_CELL_URL: Final = re.compile(rf"{_HTTP_CELL}|personium-localunit:(?:{_CELL}:/|/{_CELL}/)")
+_URI: Final = re.compile(
+    rf"{_URN}|https?://{_AUTHORITY}(?:[/?#][^{_NOT_IN_URI}]*)?|personium-localunit:[^{_NOT_IN_URI}]+"
+)
+_URLS: Final = {
+    "http": re.compile(rf"https?://{_AUTHORITY}{_PATH}{_TAIL}"),
+    "localunit": re.compile(rf"personium-localunit:(?:{_CELL}:|/{_CELL}){_PATH}{_TAIL}"),
+    "localcell": re.compile(rf"personium-localcell:(?=/){_PATH}{_TAIL}"),
+    "localbox": re.compile(rf"personium-localbox:(?=/){_PATH}{_TAIL}"),
+}
+
+
+def is_uri(text: str) -> bool:
+    """Whether *text* is an http, https, urn or personium-localunit URI of at most 1024 characters."""
+    return len(text) <= _MAX_URI_CHARS and _URI.fullmatch(text) is not None
+
+
+def is_schema_uri(text: str) -> bool:
+    """Whether *text* is a URN, or the URL of a cell in normal form, which ends in ``/``; at most 1024 characters."""
+    return len(text) <= _MAX_URI_CHARS and _SCHEMA_URI.fullmatch(text) is not None
+
+
+def is_cell_url(text: str) -> bool:
+    """Whether *text* is the URL of a cell in normal form, which ends in ``/``; at most 1024 characters."""
+    return len(text) <= _MAX_URI_CHARS and _CELL_URL.fullmatch(text) is not None
+
+
+def url_form(text: str) -> str | None:
+    """Which of ``http``, ``localunit``, ``localcell``, ``localbox`` *text* is; None when no such URL, normalized."""
+    if len(text) > _MAX_URI_CHARS:
+        return None
+    return next((form for form, pattern in _URLS.items() if pattern.fullmatch(text)), None)
 
 
 _FORBIDDEN_IN_RESOURCE = re.compile(r'[\\/:*?"<>| \x00-\x1f\x7f-\x9f]')

@@ -15,7 +15,9 @@ from typing import Protocol, TypeVar
 from alveary.model.cell import Cell
 from alveary.model.entities import Entity, EntityKind, JsonValue, Link
 from alveary.model.keep import Job, LoginHistory, SnapshotFile
+from alveary.model.queries import Query
 from alveary.model.tree import Box, Node, Place
+from alveary.model.user_edm import Schema
 from alveary.ports.blobs import Blobs
 
 T = TypeVar("T")
@@ -80,8 +82,11 @@ class EntityReader(Protocol):
     async def get(self, entity_id: str) -> Entity | None:
         """The entity of that id."""
 
-    async def page(self, kind: EntityKind, *, skip: int, top: int) -> list[Entity]:
-        """At most *top* entities of a kind in the order of their making, after the first *skip*."""
+    async def query(self, query: Query) -> list[Entity]:
+        """The entities that *query* asks for, in its order; for a list of a bounded length."""
+
+    async def matching(self, query: Query) -> int:
+        """How many entities *query* is about, whatever part of them it asks for."""
 
     async def count(self, kind: EntityKind) -> int:
         """How many entities of a kind there are."""
@@ -113,6 +118,13 @@ class EntityWriter(EntityReader, Protocol):
         """Remove an entity and every link, N:1 or N:N, that it has an end of."""
 
 
+class SchemaReader(Protocol):
+    """The schemas of a cell's OData collections."""
+
+    async def of(self, node_id: str) -> Schema:
+        """The schema of the collection at the node of that id; the same object until an entity of it changes."""
+
+
 class LinkReader(Protocol):
     """The N:N links of a cell."""
 
@@ -137,6 +149,9 @@ class LinkWriter(LinkReader, Protocol):
 
     async def remove(self, link: Link) -> None:
         """Unlink the two ends."""
+
+    async def forget(self, one: str, other: str) -> None:
+        """Remove every link, N:1 or N:N, between user data of the entity types of those ids."""
 
 
 class PrincipalReader(Protocol):
@@ -169,6 +184,8 @@ class ReadTx(Protocol):
     @property
     def entities(self) -> EntityReader: ...
     @property
+    def schemas(self) -> SchemaReader: ...
+    @property
     def links(self) -> LinkReader: ...
     @property
     def principals(self) -> PrincipalReader: ...
@@ -188,6 +205,8 @@ class WriteTx(Protocol):
     def nodes(self) -> NodeWriter: ...
     @property
     def entities(self) -> EntityWriter: ...
+    @property
+    def schemas(self) -> SchemaReader: ...
     @property
     def links(self) -> LinkWriter: ...
     @property
@@ -273,6 +292,13 @@ class Part(Protocol[R_co, W_co]):
 
     def read(self, body: Callable[[R_co], Awaitable[T]]) -> Awaitable[T]:
         """What *body* answers in one consistent state. For a few rows: it runs at once."""
+
+    async def look(self, body: Callable[[R_co], Awaitable[T]]) -> T:
+        """The same for rows of which nobody knows how many must be read; *body* may be run again from its start.
+
+        Raises:
+            Refusal: QUERY_TOO_LONG, or what *body* raises.
+        """
 
     async def scan(self, body: Callable[[R_co], Awaitable[T]]) -> T:
         """The same for many rows: it runs beside other requests, writers go on, and blobs it finds stay."""
@@ -362,11 +388,11 @@ class CellReader(Protocol):
     async def get(self, cell_id: str) -> Cell | None:
         """The cell of that id."""
 
-    async def page(self, *, owner: str | None, skip: int, top: int) -> list[Cell]:
-        """At most *top* cells (of that owner, or all) in the order of their making, after the first *skip*."""
+    async def query(self, query: Query) -> list[Cell]:
+        """The cells that *query* asks for; its scope, when given, is their owner."""
 
-    async def count(self, *, owner: str | None) -> int:
-        """How many there are."""
+    async def matching(self, query: Query) -> int:
+        """How many cells *query* is about, whatever part of them it asks for."""
 
 
 class CellWriter(CellReader, Protocol):

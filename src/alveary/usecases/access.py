@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
+from enum import Enum, StrEnum, auto
+from typing import Protocol, TypeVar
 
 from alveary.errors import (
     AUTH_REQUIRED,
@@ -28,8 +28,12 @@ from alveary.model.acl import Acl
 from alveary.model.cell import Cell
 from alveary.model.privileges import GRANTED_BY, READING, BoxPrivilege, CellPrivilege, Privilege
 from alveary.model.tree import Node, Place
+from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import NodeReader
+
+H = TypeVar("H")
+H_co = TypeVar("H_co", covariant=True)
 
 
 class Who(StrEnum):
@@ -64,12 +68,41 @@ class Need:
     on_parent: bool = False
 
 
+class Doing(Enum):
+    """What a call does with the entities of a set."""
+
+    READ = auto()
+    WRITE = auto()
+
+
+@frozen
+class Concern:
+    """What a call on entities is about: a set by its name, and the navigation property along which it goes on.
+
+    ``links_alone``: only which entities are linked is told or changed, not the entities at the other end.
+    """
+
+    entity_set: str
+    navigation: str | None = None
+    links_alone: bool = False
+
+
+class Guarded(Protocol[H_co]):
+    """What knows which privileges the calls on its entity sets need."""
+
+    async def admit(self, ports: Ports, access: Access, concern: Concern, doing: Doing) -> H_co:
+        """What there is, once the subject may do that with it."""
+
+    async def admit_any(self, ports: Ports, access: Access, doings: Sequence[Doing]) -> H_co:
+        """The same, once the subject may do one of those with any set."""
+
+
 class _HasNodes(Protocol):
     @property
     def nodes(self) -> NodeReader: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BoxPath:
     """A box's name and the names below it."""
 
@@ -201,6 +234,22 @@ class Access:
                 SCHEMA_LEVEL_TOO_LOW.
         """
         return await ports.store.contents(self.here).read(lambda tx: self.judge(tx, path, need))
+
+    async def require_set(self, ports: Ports, service: Guarded[H], concern: Concern, doing: Doing) -> H:
+        """What *service* has, once the subject may do that with its entity sets.
+
+        Raises:
+            Refusal: as :meth:`require` and :meth:`require_at`.
+        """
+        return await service.admit(ports, self, concern, doing)
+
+    async def require_any(self, ports: Ports, service: Guarded[H], *doings: Doing) -> H:
+        """What *service* has, once the subject may do one of those with any of its entity sets.
+
+        Raises:
+            Refusal: as :meth:`require` and :meth:`require_at`.
+        """
+        return await service.admit_any(ports, self, doings)
 
     async def judge(self, tx: _HasNodes, path: BoxPath, need: Need) -> Place:
         """The same within a transaction: what a write asks again before it changes anything.

@@ -11,23 +11,26 @@ from typing import Final
 
 from alveary.errors import (
     ENTITY_ETAG_MISMATCH,
+    EXPAND_UNKNOWN,
     HAS_RELATED,
     NO_SUCH_CELL,
     NO_SUCH_ENTITY,
     Refusal,
 )
 from alveary.model.cell import Cell, CellStatus
-from alveary.model.edm import CELL, EntityKey, Row
+from alveary.model.control_edm import CELL
+from alveary.model.edm import EntityKey, Fresh, Row
 from alveary.model.entities import EntityKind
 from alveary.model.names import MAIN_BOX, CellName
+from alveary.model.queries import Query
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx, RegistryReadTx
 from alveary.usecases.access import Access, Who
 from alveary.usecases.entities import Given
-from alveary.usecases.rows import Page
+from alveary.usecases.lists import Page, page_of, part_of, query_of
 from alveary.wire.etags import Precondition
 from alveary.wire.odata_json import etag_of
-from alveary.wire.odata_options import Paging
+from alveary.wire.odata_options import ListOptions
 
 _DELETION: Final = "cell deletion"
 
@@ -53,24 +56,28 @@ async def create(ports: Ports, access: Access, given: Given) -> Row:
             ENTITY_EXISTS.
     """
     access.require_unit()
-    name = CellName.parse(CELL.parse_new(await given())["Name"])
+    name = CellName.parse(CELL.parse_new(await given(), _fresh(ports)).name)
     blank = Cell(ports.ids.new(), name, _owner(access), CellStatus.NORMAL, "", 1, 0, 0)
     return _row(await ports.registry.create(blank))
 
 
-async def list_page(ports: Ports, access: Access, paging: Paging) -> Page:
-    """The cells of the unit user who asks, every cell for an administrator, in the order of their making.
+async def list_page(ports: Ports, access: Access, options: ListOptions) -> Page:
+    """The cells of the unit user who asks, every cell for an administrator: those that *options* want of them.
 
     Raises:
-        Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED.
+        Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, EXPAND_UNKNOWN, and what is wrong with the options.
     """
     access.require_unit()
-    owner = _owner(access)
+    for each in options.expand:
+        raise Refusal(EXPAND_UNKNOWN, name=each.name)
+    query = query_of(ports, CELL, options)
+    query = replace(query, scope=_owner(access))
 
     async def find(tx: RegistryReadTx) -> Page:
-        cells = await tx.cells.page(owner=owner, skip=paging.skip, top=paging.top)
-        count = await tx.cells.count(owner=owner) if paging.count else None
-        return Page([_row(cell) for cell in cells], count)
+        counted = await tx.cells.matching(query) if options.count else None
+        part = part_of(ports, query, options)
+        cells = await tx.cells.query(part)
+        return page_of(part, [_row(cell) for cell in cells], options, counted)
 
     return await ports.registry.read(find)
 
@@ -97,8 +104,9 @@ async def change(
     access.require_unit()
     cell = await _own(ports, access, key)
     body = await given()
-    values = CELL.parse_merge(body, _row(cell).values) if merge else CELL.parse_new(body)
-    name = CellName.parse(values["Name"])
+    fresh = _fresh(ports)
+    parsed = CELL.parse_merge(body, _row(cell), fresh) if merge else CELL.parse_new(body, fresh)
+    name = CellName.parse(parsed.name)
     check = _check(access, expect)
 
     def rename(current: Cell) -> Cell:
@@ -138,7 +146,7 @@ async def check_ready(ports: Ports) -> None:
     """Return when the registry answers; what it raises otherwise says why not."""
 
     async def count(tx: RegistryReadTx) -> int:
-        return await tx.cells.count(owner=None)
+        return await tx.cells.matching(Query(EntityKind.CELL))
 
     await ports.registry.read(count)
 
@@ -148,7 +156,12 @@ def _owner(access: Access) -> str | None:
 
 
 def _row(cell: Cell) -> Row:
-    return Row(CELL, {"Name": cell.name}, cell.version, cell.published_ms, cell.updated_ms)
+    key = EntityKey((cell.name,))
+    return Row(CELL, cell.id, key, {"Name": cell.name}, cell.version, cell.published_ms, cell.updated_ms)
+
+
+def _fresh(ports: Ports) -> Fresh:
+    return Fresh(ports.clock.now_ms(), ports.ids.hex)
 
 
 async def _own(ports: Ports, access: Access, key: EntityKey) -> Cell:

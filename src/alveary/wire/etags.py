@@ -14,7 +14,7 @@ from alveary.errors import ETAG_MISMATCH, Kind, Refusal
 from alveary.wire.http_dates import parse_http_date
 
 _OURS: Final = re.compile(r'(W/)?"([0-9]{1,18})-([0-9]{1,18})"')
-_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
+_TAG: Final = re.compile(r'(W/)?("[^"]*")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,21 @@ class ETag:
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The value of ``If-Match`` or ``If-None-Match``: a list of tags, or ``*`` for whatever there is."""
+    """The value of ``If-Match`` or ``If-None-Match``: a list of tags, or ``*`` for whatever there is.
+
+    ``weak`` are those of the ``opaque`` tags that came with ``W/``.
+    """
 
     opaque: frozenset[str]
     any: bool = False
+    weak: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, raw: str) -> Self:
         """*raw* as tags; what is no tag is left out, so that it matches nothing."""
-        return cls(frozenset(_TAG.findall(raw)), any=raw.strip() == "*")
+        found = _TAG.findall(raw)
+        weak = frozenset(opaque for mark, opaque in found if mark)
+        return cls(frozenset(opaque for _, opaque in found), raw.strip() == "*", weak)
 
     def match(self, current: ETag | None) -> bool:
         """Whether *current* (None: the resource is not there) is among them.
@@ -60,6 +66,12 @@ class Tags:
         files, and the tags of entities are always weak.
         """
         return current is not None and (self.any or current.opaque in self.opaque)
+
+    def demand(self, current: ETag | None) -> bool:
+        """The same for ``If-Match``: the tag of an entity counts only as it was given, with its ``W/``."""
+        return self.match(current) and (
+            current is None or not current.weak or self.any or current.opaque in self.weak
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ class Precondition:
             Refusal: ETAG_MISMATCH, or *kind* when given.
         """
         if self.match is not None:
-            met = self.match.any or self.match.match(current)
+            met = self.match.any or self.match.demand(current)
         elif self.unmodified_since_ms is not None and current is not None:
             met = current.updated_ms // 1000 * 1000 <= self.unmodified_since_ms
         else:

@@ -16,6 +16,7 @@ from alveary.model.edm import EntityKey, EntitySet
 _LITERAL: Final = r"'((?:[^']|'')*)'"
 _LONE: Final = re.compile(rf"\s*(?:{_LITERAL}|null)\s*")
 _PAIR: Final = re.compile(rf"\s*([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(?:{_LITERAL}|null)\s*(,|\Z)")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]*")
 _SEGMENT: Final = re.compile(r"([^()]*)(?:\((.*)\))?", re.DOTALL)
 
 
@@ -34,7 +35,8 @@ def split_segment(segment: str, kind: Kind = ENTITY_KEY_UNREADABLE) -> tuple[str
 def parse_key(entity_set: EntitySet, raw: str, kind: Kind = ENTITY_KEY_UNREADABLE) -> EntityKey:
     """The key of an entity of *entity_set* that *raw*, without its parentheses, spells.
 
-    A field that may be null is so when it is left out.
+    A property that may be null is so when it is left out. The key of user data has no null to speak of: one is not
+    read at all.
 
     Raises:
         Refusal: KEY_IS_NULL, ENTITY_KEY_UNREADABLE, or *kind* in place of the latter when given.
@@ -44,9 +46,9 @@ def parse_key(entity_set: EntitySet, raw: str, kind: Kind = ENTITY_KEY_UNREADABL
     if not given.keys() <= set(entity_set.key) or entity_set.key[0] not in given:
         raise Refusal(kind)
     values = tuple(given.get(name) for name in entity_set.key)
-    for name, value in zip(entity_set.key, values, strict=True):
-        if value is None and not entity_set.field(name).nullable:
-            raise Refusal(KEY_IS_NULL)
+    for at, (name, value) in enumerate(zip(entity_set.key, values, strict=True)):
+        if value is None and (at == 0 or not entity_set.by_name[name].nullable):
+            raise Refusal(kind if entity_set.is_open else KEY_IS_NULL)
     return EntityKey(values)
 
 
@@ -70,12 +72,10 @@ def render_key(entity_set: EntitySet, key: EntityKey) -> str:
 
 def encode_key(entity_set: EntitySet, key: EntityKey) -> str:
     """The same as part of a URL: the values percent-encoded."""
+    alone = key.values[0] if len(key.values) == 1 else None
+    if alone is not None and _PLAIN.fullmatch(alone):  # as ids are: nothing in them is encoded
+        return f"('{alone}')"
     return _render(entity_set, key, lambda text: quote(text, safe="*"))
-
-
-def control_url(entity_set: EntitySet, key: EntityKey) -> str:
-    """The ``personium-localcell:`` URL of a control entity, as events name it."""
-    return f"personium-localcell:/__ctl/{entity_set.name}{render_key(entity_set, key)}"
 
 
 def _render(entity_set: EntitySet, key: EntityKey, encode: Callable[[str], str]) -> str:

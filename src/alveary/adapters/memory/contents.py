@@ -9,28 +9,37 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from alveary.adapters.memory.evaluation import Evaluation
 from alveary.errors import ENTITY_EXISTS, Refusal
 from alveary.model.entities import Entity, EntityKind, JsonValue, Link
 from alveary.model.names import MAIN_BOX
+from alveary.model.queries import Query
 from alveary.model.tree import Box, Node, NodeKind, Place
+from alveary.model.user_edm import SCHEMA_KINDS, Schema
 
 _SCHEMA = frozenset({EntityKind.ENTITY_TYPE, EntityKind.COMPLEX_TYPE})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ContentsState:
-    """What there is; ``notes`` only while new contents are being made."""
+    """What there is; ``notes`` only while new contents are being made; ``schemas`` were made of what they say."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     entities: dict[str, Entity] = field(default_factory=dict)
     links: dict[tuple[str, str, str, str], Link] = field(default_factory=dict)
     events: list[dict[str, JsonValue]] = field(default_factory=list)
     notes: dict[bytes, bytes] = field(default_factory=dict)
+    schemas: dict[str, tuple[tuple[Entity, ...], Schema]] = field(default_factory=dict)
 
     def copy(self) -> Self:
         """The same again."""
         return type(self)(
-            self.nodes.copy(), self.entities.copy(), self.links.copy(), self.events.copy(), self.notes.copy()
+            self.nodes.copy(),
+            self.entities.copy(),
+            self.links.copy(),
+            self.events.copy(),
+            self.notes.copy(),
+            self.schemas.copy(),
         )
 
     def blobs(self) -> set[str]:
@@ -46,6 +55,7 @@ class ContentsTx:
         self.boxes = MemoryBoxes(state, cell_id)
         self.nodes = MemoryNodes(state, self.boxes)
         self.entities = MemoryEntities(state)
+        self.schemas = MemorySchemas(state)
         self.links = MemoryLinks(state)
         self.principals = MemoryPrincipals(state, self.entities)
         self.outbox = MemoryOutbox(state)
@@ -219,10 +229,16 @@ class MemoryEntities:
         """The entity of that id."""
         return self._entities.get(entity_id)
 
-    async def page(self, kind: EntityKind, *, skip: int, top: int) -> list[Entity]:
-        """At most *top* entities of a kind in the order of their making, after the first *skip*."""
-        made = sorted(self._kind(kind), key=lambda entity: (entity.published_ms, entity.id))
-        return made[skip : skip + top]
+    async def query(self, query: Query) -> list[Entity]:
+        """The entities that *query* asks for, in its order."""
+        return self._evaluation(query).rows()
+
+    async def matching(self, query: Query) -> int:
+        """How many entities *query* is about, whatever part of them it asks for."""
+        return len(self._evaluation(query).all())
+
+    def _evaluation(self, query: Query) -> Evaluation:
+        return Evaluation(query, self._entities, list(self._state.links.values()))
 
     async def count(self, kind: EntityKind) -> int:
         """How many entities of a kind there are."""
@@ -267,11 +283,28 @@ class MemoryEntities:
             _remove_entity(self._state, entity_id)
 
 
+class MemorySchemas:
+    """The schemas of a cell's OData collections."""
+
+    def __init__(self, state: ContentsState) -> None:
+        self._state = state
+
+    async def of(self, node_id: str) -> Schema:
+        """The schema of the collection at the node of that id; the same object until an entity of it changes."""
+        described = tuple(
+            each for each in self._state.entities.values() if each.kind in SCHEMA_KINDS and each.node == node_id
+        )
+        if described != self._state.schemas.get(node_id, ((), None))[0]:
+            self._state.schemas[node_id] = described, Schema.build(described)
+        return self._state.schemas.setdefault(node_id, ((), Schema()))[1]
+
+
 class MemoryLinks:
     """The N:N links of a cell."""
 
     def __init__(self, state: ContentsState) -> None:
         self._links = state.links
+        self._entities = state.entities
 
     async def exists(self, link: Link) -> bool:
         """Whether the two ends are linked."""
@@ -303,6 +336,17 @@ class MemoryLinks:
     async def remove(self, link: Link) -> None:
         """Unlink the two ends."""
         self._links.pop(_ends(link), None)
+
+    async def forget(self, one: str, other: str) -> None:
+        """Remove every link, N:1 or N:N, between user data of the entity types of those ids."""
+        for ends, link in list(self._links.items()):
+            if {link.type1, link.type2} == {one, other}:
+                del self._links[ends]
+        for entity in list(self._entities.values()):
+            for scope, kind in ((one, other), (other, one)):
+                if entity.scope == scope:
+                    refs = tuple(ref for ref in self._entities[entity.id].refs if ref[0] != kind)
+                    self._entities[entity.id] = replace(self._entities[entity.id], refs=refs)
 
 
 def _ends(link: Link) -> tuple[str, str, str, str]:

@@ -13,12 +13,15 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from alveary.adapters.memory.blobs import MemoryBlobs
 from alveary.adapters.memory.contents import ContentsState, ContentsTx
+from alveary.adapters.memory.evaluation import Evaluation
 from alveary.adapters.memory.keep import KeepState, KeepTx
 from alveary.adapters.memory.versions import Changing, Copied, Versions
 from alveary.adapters.waiting import drive, outlast
 from alveary.errors import CELL_LOCKED, ENTITY_EXISTS, NO_SUCH_CELL, Refusal
 from alveary.model.cell import Cell, CellStatus
+from alveary.model.entities import Entity, EntityKind
 from alveary.model.names import MAIN_BOX
+from alveary.model.queries import Query
 from alveary.model.tree import Node, NodeKind
 from alveary.ports.clock import Clock, Ids
 
@@ -49,6 +52,10 @@ class MemoryPart(Generic[State, Tx]):
 
     async def read(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """What *body* answers in one consistent state."""
+        return self.versions.read(body)
+
+    async def look(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """The same: here nothing takes long."""
         return self.versions.read(body)
 
     async def scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
@@ -130,16 +137,28 @@ class MemoryCells:
         """The cell of that id."""
         return self._rows.get(cell_id)
 
-    async def page(self, *, owner: str | None, skip: int, top: int) -> list[Cell]:
-        """At most *top* cells (of that owner, or all) in the order of their making, after the first *skip*."""
-        return sorted(self._owned(owner), key=lambda cell: (cell.published_ms, cell.id))[skip : skip + top]
+    async def query(self, query: Query) -> list[Cell]:
+        """The cells that *query* asks for; its scope, when given, is their owner."""
+        return [self._rows[each.id] for each in self._evaluation(query).rows()]
 
-    async def count(self, *, owner: str | None) -> int:
-        """How many there are."""
-        return len(self._owned(owner))
+    async def matching(self, query: Query) -> int:
+        """How many cells *query* is about, whatever part of them it asks for."""
+        return len(self._evaluation(query).all())
 
-    def _owned(self, owner: str | None) -> list[Cell]:
-        return [cell for cell in self._rows.values() if owner is None or cell.owner == owner]
+    def _evaluation(self, query: Query) -> Evaluation:
+        entities = {
+            cell.id: Entity(
+                cell.id,
+                EntityKind.CELL,
+                cell.owner or "",
+                cell.name,
+                cell.version,
+                cell.published_ms,
+                cell.updated_ms,
+            )
+            for cell in self._rows.values()
+        }
+        return Evaluation(query, entities, [])
 
     async def save(self, cell: Cell) -> None:
         """Make or replace the row of that id.

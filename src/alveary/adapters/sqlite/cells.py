@@ -11,11 +11,18 @@ from typing import Final
 import apsw
 
 from alveary.adapters.sqlite.marks import Marks
+from alveary.adapters.sqlite.queries import Compiler
 from alveary.errors import ENTITY_EXISTS, Refusal
 from alveary.model.cell import Cell, CellStatus
 from alveary.model.names import CellName
+from alveary.model.queries import Query
 
 _COLUMNS: Final = "id, name, owner, status, contents, version, published_ms, updated_ms, failure"
+_AS_ENTITIES: Final = (
+    "(SELECT *, 'Cell' AS kind, ifnull(owner, '') AS scope, name AS key, jsonb('{}') AS document, NULL AS node"
+    " FROM cell) AS entity"
+)
+"""The cells with the columns that queries of entities know."""
 
 
 class SqliteCells:
@@ -43,18 +50,15 @@ class SqliteCells:
         """The cell of that id."""
         return self._one("id = ?", cell_id)
 
-    async def page(self, *, owner: str | None, skip: int, top: int) -> list[Cell]:
-        """At most *top* cells (of that owner, or all) in the order of their making, after the first *skip*."""
-        query = (
-            f"SELECT {_COLUMNS} FROM cell WHERE ?1 IS NULL OR owner = ?1"  # nosec B608
-            " ORDER BY published_ms, id LIMIT ?2 OFFSET ?3"
-        )
-        return [_cell(*row) for row in self._connection.execute(query, (owner, top, skip))]
+    async def query(self, query: Query) -> list[Cell]:
+        """The cells that *query* asks for; its scope, when given, is their owner."""
+        statement = Compiler(query, source=_AS_ENTITIES).rows(_COLUMNS)
+        return [_cell(*row) for row in self._connection.execute(statement.sql, statement.bindings)]
 
-    async def count(self, *, owner: str | None) -> int:
-        """How many there are."""
-        query = "SELECT count(*) FROM cell WHERE ?1 IS NULL OR owner = ?1"
-        return int(self._connection.execute(query, (owner,)).get)
+    async def matching(self, query: Query) -> int:
+        """How many cells *query* is about, whatever part of them it asks for."""
+        statement = Compiler(query, source=_AS_ENTITIES).count()
+        return int(self._connection.execute(statement.sql, statement.bindings).get)
 
     async def save(self, cell: Cell) -> None:
         """Make or replace the row of that id.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
@@ -20,8 +21,9 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import apsw
 
+from alveary.adapters.sqlite.queries import register
 from alveary.adapters.waiting import drive, outlast
-from alveary.errors import CELL_LOCKED, DISK_FULL, Refusal
+from alveary.errors import CELL_LOCKED, DISK_FULL, QUERY_TOO_LONG, Refusal
 
 T = TypeVar("T")
 Tx = TypeVar("Tx", bound="Transaction")
@@ -31,6 +33,11 @@ GROUP_SIZE: Final = 256
 STREAM_BATCH: Final = 500
 _STATEMENTS: Final = 128
 """How many prepared statements a connection keeps."""
+
+_TICK_STEPS: Final = 1_000
+_BRIEF_TICKS: Final = 80
+_BRIEF_S: Final = 0.008
+"""How long a query may hold the event loop's thread: steps of SQLite's machine, and time, as a step may be long."""
 
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
@@ -56,6 +63,7 @@ class Transaction(Protocol):
     """What a writing transaction's object lets the writer do between bodies."""
 
     now_ms: int
+    connection: apsw.Connection
 
     def refresh(self) -> None:
         """Forget what no longer holds: before the state is fixed that a body will see, never while it is seen."""
@@ -85,9 +93,20 @@ class Seat(Enum):
 
 
 class NearConnection(apsw.Connection):
-    """A connection whose read transaction begins with its first statement: what is remembered costs none."""
+    """A connection whose read transaction begins with its first statement: what is remembered costs none.
 
+    While it is ``brief`` it gives up, with ``apsw.InterruptError``, what takes longer than a few milliseconds.
+    """
+
+    brief = False
     _reading = False
+    _ticks = 0
+    _until_s = 0.0
+
+    def tick(self) -> bool:
+        """Whether to give up, asked every ``_TICK_STEPS`` steps."""
+        self._ticks += 1
+        return self.brief and (self._ticks > _BRIEF_TICKS or time.monotonic() > self._until_s)
 
     def execute(  # type: ignore[override]  # what the unit uses of it
         self, statement: str, bindings: Any = None
@@ -95,6 +114,8 @@ class NearConnection(apsw.Connection):
         """Run *statement* within the read transaction."""
         if not self._reading:
             self._reading = True
+            self._ticks = 0
+            self._until_s = time.monotonic() + _BRIEF_S
             super().execute("BEGIN")
         return super().execute(statement, bindings)
 
@@ -112,6 +133,7 @@ def connect(path: Path) -> apsw.Connection:
 
 def _prepared(connection: C) -> C:
     connection.set_busy_timeout(10_000)
+    register(connection)
     for pragma in _PRAGMAS:
         apsw.Connection.execute(connection, pragma)
     return connection
@@ -157,6 +179,7 @@ class Database(Generic[Tx]):
         self._connection = connect(path)
         self._tx = transaction(self._connection, Seat.WRITER)
         self._near = _prepared(NearConnection(str(path), statementcachesize=_STATEMENTS))
+        self._near.set_progress_handler(self._near.tick, _TICK_STEPS)
         self._near_tx = transaction(self._near, Seat.NEAR)
         self._idle: list[tuple[apsw.Connection, Tx]] = []
         self._queue: deque[tuple[Callable[[Tx], Awaitable[Any]], asyncio.Future[Any]]] = deque()
@@ -178,14 +201,42 @@ class Database(Generic[Tx]):
         finally:
             self._near.end()
 
+    async def look(self, body: Callable[[Tx], Awaitable[T]], within_s: float) -> T:
+        """What *body* answers: on this thread while that is brief, else on one of its own.
+
+        Raises:
+            Refusal: QUERY_TOO_LONG when it takes more than *within_s*.
+        """
+        self._near_tx.refresh()
+        self._near.brief = True
+        try:
+            return drive(body(self._near_tx))
+        except apsw.InterruptError:
+            pass
+        finally:
+            self._near.brief = False
+            self._near.end()
+        with self.held():
+            return await self._beside(self._scan, body, within_s)
+
     async def scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """What *body* answers, on a thread and connection of its own."""
         with self.held():
             return await self._beside(self._scan, body)
 
-    def _scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+    def _scan(self, body: Callable[[Tx], Awaitable[T]], within_s: float | None = None) -> T:
         with self._far() as tx:
-            return drive(body(tx))
+            if within_s is None:
+                return drive(body(tx))
+            connection: apsw.Connection = tx.connection
+            end_s = time.monotonic() + within_s
+            connection.set_progress_handler(lambda: time.monotonic() > end_s, _TICK_STEPS)
+            try:
+                return drive(body(tx))
+            except apsw.InterruptError:
+                raise Refusal(QUERY_TOO_LONG) from None
+            finally:
+                connection.set_progress_handler(None)
 
     async def stream(self, rows: Callable[[Tx], AsyncIterator[T]]) -> AsyncIterator[list[T]]:
         """What *rows* yields, in batches, each fetched beside other requests."""

@@ -11,9 +11,13 @@ from typing import Final
 import apsw
 import orjson
 
+from alveary.adapters.sqlite.indexes import LARGE_SET
 from alveary.adapters.sqlite.marks import Marks
+from alveary.adapters.sqlite.queries import Compiler
 from alveary.errors import ENTITY_EXISTS, Refusal
 from alveary.model.entities import Entity, EntityKind, JsonValue, Link
+from alveary.model.queries import Query
+from alveary.model.user_edm import SCHEMA_KINDS, Schema
 
 _COLUMNS: Final = "id, kind, scope, key, version, published_ms, updated_ms, json(document), hidden, refs, box, node"
 _INSERT: Final = (
@@ -41,10 +45,39 @@ class SqliteEntities:
         """The entity of that id."""
         return self._one("id = ?", entity_id)
 
-    async def page(self, kind: EntityKind, *, skip: int, top: int) -> list[Entity]:
-        """At most *top* entities of a kind in the order of their making, after the first *skip*."""
-        query = f"SELECT {_COLUMNS} FROM entity WHERE kind = ? ORDER BY published_ms, id LIMIT ? OFFSET ?"  # nosec B608
-        return [_entity(*row) for row in self._connection.execute(query, (kind.value, top, skip))]
+    async def query(self, query: Query) -> list[Entity]:
+        """The entities that *query* asks for, in its order."""
+        statement = self._compiler(query).rows(_COLUMNS)
+        return [_entity(*row) for row in self._connection.execute(statement.sql, statement.bindings)]
+
+    async def matching(self, query: Query) -> int:
+        """How many entities *query* is about, whatever part of them it asks for."""
+        narrowed = query.where is not None or query.along is not None or query.words
+        if query.kind is EntityKind.USER_DATA and query.scope is not None and not narrowed:
+            return self._tally(query.scope)
+        statement = self._compiler(query).count()
+        return int(self._connection.execute(statement.sql, statement.bindings).get)
+
+    def _tally(self, scope: str) -> int:
+        return int(self._connection.execute("SELECT count FROM tally WHERE scope = ?", (scope,)).get or 0)
+
+    def _compiler(self, query: Query) -> Compiler:
+        indexes = self._marks.indexes
+        served = query.scope is not None and indexes.serves(query)
+        if not served and query.kind is EntityKind.USER_DATA:
+            indexes.want(query, self._tally)
+        worded = bool(query.words) and query.scope is not None and self._is_worded(query.scope)
+        return Compiler(query, indexed=served, worded=worded)
+
+    def _is_worded(self, scope: str) -> bool:
+        """Whether the words of that scope are all in the index; one that would serve is wanted."""
+        words = self._marks.words
+        if words.serves(scope):
+            # Who sees an older state does not see all of it.
+            return bool(self._connection.execute("SELECT whole FROM worded WHERE scope = ?", (scope,)).get)
+        if self._tally(scope) >= LARGE_SET:
+            words.want(scope)
+        return False
 
     async def count(self, kind: EntityKind) -> int:
         """How many entities of a kind there are."""
@@ -89,6 +122,7 @@ class SqliteEntities:
             raise Refusal(ENTITY_EXISTS) from None
         execute("DELETE FROM ref WHERE source = ?", (entity.id,))
         self._refer(entity)
+        self._marks.words.put(self._connection, entity)
 
     async def add(self, entity: Entity) -> bool:
         """Make a new entity with its N:1 links; False, and nothing done, when its id or its key is taken."""
@@ -97,6 +131,7 @@ class SqliteEntities:
         added = self._connection.changes() == 1
         if added:
             self._refer(entity)
+            self._marks.words.put(self._connection, entity)
         return added
 
     def _refer(self, entity: Entity) -> None:
@@ -126,12 +161,45 @@ class SqliteEntities:
     def _touch(self, kind: EntityKind) -> None:
         if kind in _CONTROL:
             self._marks.control_touched = True
+        if kind in SCHEMA_KINDS:
+            self._marks.schema_touched = True
         if kind is EntityKind.BOX:
             self._touch_tree()
 
     def _one(self, where: str, *values: str) -> Entity | None:
         row = self._connection.execute(f"SELECT {_COLUMNS} FROM entity WHERE {where}", values).get  # nosec B608
         return None if row is None else _entity(*row)
+
+
+class SqliteSchemas:
+    """The schemas of a cell's OData collections, remembered until an entity of one changes."""
+
+    def __init__(self, connection: apsw.Connection, marks: Marks, *, sole: bool) -> None:
+        """*sole*: this is the one connection that changes anything."""
+        self._connection = connection
+        self._marks = marks
+        self._sole = sole
+        self._epoch = marks.schema_epoch
+
+    def refresh(self) -> None:
+        """Note which schemas belong to the state that a body is going to see."""
+        self._epoch = self._marks.schema_epoch
+
+    async def of(self, node_id: str) -> Schema:
+        """The schema of the collection at the node of that id."""
+        schema = self._marks.schemas.get((self._epoch, node_id))
+        if schema is None or self._changing:
+            kinds = ", ".join(f"'{kind.value}'" for kind in SCHEMA_KINDS)
+            query = f"SELECT {_COLUMNS} FROM entity WHERE kind IN ({kinds}) AND node = ?"  # nosec B608
+            schema = Schema.build([_entity(*row) for row in self._connection.execute(query, (node_id,))])
+            if not self._changing:
+                self._marks.schemas[self._epoch, node_id] = schema
+        return schema
+
+    @property
+    def _changing(self) -> bool:
+        """Whether the transaction under way has changed a schema: then what is remembered is what was before."""
+        return self._sole and self._marks.schema_touched
 
 
 class SqliteLinks:
@@ -192,6 +260,20 @@ class SqliteLinks:
             (link.id1, link.id2, link.type1, link.type2),
         )
 
+    async def forget(self, one: str, other: str) -> None:
+        """Remove every link, N:1 or N:N, between user data of the entity types of those ids."""
+        execute = self._connection.execute
+        execute("DELETE FROM link WHERE type1 = ? AND type2 = ?", tuple(sorted((one, other))))
+        for scope, kind in {(one, other), (other, one)}:
+            holders = "SELECT source FROM ref JOIN entity ON entity.id = source WHERE ref.kind = ?2 AND scope = ?1"
+            execute(
+                "UPDATE entity SET refs ="
+                " (SELECT json_group_array(json(r.value)) FROM json_each(entity.refs) AS r WHERE r.value ->> 0 <> ?2)"
+                f" WHERE id IN ({holders})",  # nosec B608
+                (scope, kind),
+            )
+            execute(f"DELETE FROM ref WHERE kind = ?2 AND source IN ({holders})", (scope, kind))  # nosec B608
+
 
 class SqlitePrincipals:
     """Accounts and their roles, remembered until a control object or a link of one changes."""
@@ -232,6 +314,7 @@ class SqlitePrincipals:
         return roles
 
 
+_KINDS: Final[dict[str, EntityKind]] = {each.value: each for each in EntityKind}
 _REMEMBERED: Final = 10_000
 _TRIMMED_EVERY: Final = 1024
 
@@ -269,7 +352,7 @@ def _entity(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
 ) -> Entity:
     return Entity(
         entity_id,
-        EntityKind(kind),
+        _KINDS[kind],
         scope,
         key,
         version,

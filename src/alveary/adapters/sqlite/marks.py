@@ -6,7 +6,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from alveary.adapters.sqlite.indexes import PropertyIndexes
+from alveary.adapters.sqlite.words import WordIndexes
 from alveary.model.tree import Node
+from alveary.model.user_edm import Schema
 
 FileChange = tuple[str, str, Node | None]
 """A file by its parent's id and its name, and what it is now: None when it is gone, or must be looked up."""
@@ -20,13 +23,16 @@ class Marks:
 
     A reader forgets what it remembers when an epoch moves, and takes ``changed_files`` over one by one. ``dropped``
     are the blobs that the body under way has let go, ``garbage`` those of bodies that have succeeded; so with
-    ``touched_files`` and ``written_files``.
+    ``touched_files`` and ``written_files``. ``schemas`` are those that were asked for since the schema epoch moved,
+    by that epoch and the collection's node.
     """
 
     tree_epoch: int = 0
     control_epoch: int = 0
+    schema_epoch: int = 0
     tree_touched: bool = False
     control_touched: bool = False
+    schema_touched: bool = False
     path_freed: bool = False
     touched_files: list[FileChange] = field(default_factory=list)
     written_files: list[FileChange] = field(default_factory=list)
@@ -34,6 +40,9 @@ class Marks:
     files_serial: int = 0
     dropped: list[str] = field(default_factory=list)
     garbage: list[str] = field(default_factory=list)
+    schemas: dict[tuple[int, str], Schema] = field(default_factory=dict)
+    indexes: PropertyIndexes = field(default_factory=PropertyIndexes)
+    words: WordIndexes = field(default_factory=WordIndexes)
 
     def keep_body(self) -> bool:
         """A body has succeeded; whether it freed a path."""
@@ -62,7 +71,10 @@ class Marks:
             self.tree_epoch += 1
         if self.control_touched:
             self.control_epoch += 1
-        self.tree_touched = self.control_touched = False
+        if self.schema_touched:
+            self.schema_epoch += 1
+            self.schemas.clear()
+        self.tree_touched = self.control_touched = self.schema_touched = False
         # Appended to, never replaced: the reader takes from its other end at the same time.
         self.changed_files.extend(self.written_files)
         self.written_files.clear()

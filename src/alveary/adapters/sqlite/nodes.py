@@ -293,6 +293,7 @@ class SqliteNodes:
         schema = f"{_SUBTREE} {_SCHEMA_OF_SUBTREE}"
         if execute(f"{schema} LIMIT 1", (node_id,)).get is None:
             return
+        self._marks.schema_touched = True
         execute("CREATE TEMP TABLE IF NOT EXISTS doomed (id TEXT PRIMARY KEY) WITHOUT ROWID")
         execute(f"INSERT INTO doomed {schema}", (node_id,))
         execute(

@@ -5,6 +5,7 @@ What does not belong here: which parts a cell has, and where they are.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
@@ -16,10 +17,12 @@ from typing import Any, Final, Generic, TypeVar
 import apsw
 
 from alveary.adapters.blobs.files import BlobLimits, FileBlobs
+from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.database import Database, Seat, Transaction
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles
 from alveary.adapters.sqlite.transactions import ContentsTx, KeepTx
+from alveary.errors import Refusal
 from alveary.ports.clock import Clock, Ids
 
 T = TypeVar("T")
@@ -39,6 +42,7 @@ class Shared:
     long_threads: Executor
     limits: BlobLimits
     small_files: SmallFiles
+    query_s: float
 
 
 class Part(Generic[Tx]):
@@ -72,6 +76,8 @@ class Part(Generic[Tx]):
             pinned=self.database.pinned,
         )
         self.before_first_write: Callable[[], Awaitable[None]] | None = None
+        self._indexing: asyncio.Future[None] | None = None
+        self._query_s = shared.query_s
         self._threads = shared.threads
         self._blob_table = blob_table
         self._waiting: list[str] = []
@@ -82,6 +88,16 @@ class Part(Generic[Tx]):
     def read(self, body: Callable[[Tx], Awaitable[T]]) -> Awaitable[T]:
         """What *body* answers in one consistent state; it runs at once, on this thread."""
         return self.database.read(body)
+
+    async def look(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """The same for rows of which nobody knows how many must be read: beside other requests if it takes long.
+
+        Raises:
+            Refusal: QUERY_TOO_LONG, or what *body* raises.
+        """
+        answer = await self.database.look(body, self._query_s)
+        self._index()
+        return answer
 
     async def scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """The same for many rows: beside other requests, and the blobs it finds stay."""
@@ -100,7 +116,49 @@ class Part(Generic[Tx]):
         if self.before_first_write is not None:
             announce, self.before_first_write = self.before_first_write, None
             await announce()
-        return await self.database.write(body)
+        answer = await self.database.write(body)
+        self._index()
+        return answer
+
+    # Indexes that queries would have used
+
+    def _index(self) -> None:
+        if (self.marks.indexes.wanted or self.marks.words.wanted) and self._indexing is None:
+            self._indexing = asyncio.ensure_future(self._make_indexes())
+
+    async def _make_indexes(self) -> None:
+        indexes, words = self.marks.indexes, self.marks.words
+
+        async def make(tx: Tx) -> list[str]:
+            return indexes.make(self._connection_of(tx))
+
+        async def step(tx: Tx) -> str | None:
+            return words.step(self._connection_of(tx))
+
+        try:
+            if indexes.wanted:
+                indexes.made(await self.database.write(make))
+            while words.wanted:
+                scope = await self.database.write(step)
+                if scope is not None:
+                    words.made(scope)
+        except Refusal:  # the contents are locked, or the disk is full: a later query wants them again
+            pass
+        finally:
+            self._indexing = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether it must stay open: something is written, or going to be, or read for long."""
+        return self._indexing is not None or self.database.busy
+
+    async def settle(self) -> None:
+        """Return when every write that was accepted before has ended; an index goes on after the next start."""
+        if self._indexing is not None:
+            self._indexing.cancel()
+            await asyncio.wait([self._indexing])
+            self._indexing = None
+        await self.database.settle()
 
     # Blobs that no row names
 
@@ -185,6 +243,9 @@ def open_contents(folder: Path, cell_id: str, shared: Shared, outbox_rows: int) 
         blob_table="node",
         marks=marks,
     )
+    schema.upgrade(part.database.writer, folder / DATABASE)
+    marks.indexes.load(part.database.writer)
+    marks.words.load(part.database.writer)
     part.database.advance(part.database.read_now(_latest_ms) + 1)
     return part
 

@@ -8,12 +8,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import apsw
+
+from alveary.adapters.sqlite import words
 from alveary.adapters.sqlite.database import connect
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The format of the files that this release writes; a file says its own in ``user_version``."""
 
-CONTENTS: Final = """
+_LISTS: Final = """
+CREATE INDEX entity_by_time ON entity (scope, published_ms, key) WHERE kind = 'UserData';
+
+CREATE TABLE tally (scope TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER entity_added AFTER INSERT ON entity WHEN new.kind = 'UserData' BEGIN
+  INSERT INTO tally (scope, count) VALUES (new.scope, 1) ON CONFLICT (scope) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER entity_removed AFTER DELETE ON entity WHEN old.kind = 'UserData' BEGIN
+  UPDATE tally SET count = count - 1 WHERE scope = old.scope;
+END;
+"""
+"""What lists of user data need: their order, and how many there are of each type."""
+
+_FILL_TALLY: Final = """
+INSERT INTO tally (scope, count) SELECT scope, count(*) FROM entity WHERE kind = 'UserData' GROUP BY scope;
+"""
+
+UPGRADES: Final = {1: (_LISTS, words.TABLES, _FILL_TALLY)}
+"""What makes contents of the next format from those of an older one."""
+
+CONTENTS: Final = f"""
 CREATE TABLE node (
   id            TEXT PRIMARY KEY,
   parent        TEXT NOT NULL,
@@ -77,7 +100,7 @@ CREATE TABLE outbox (
 );
 
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
-"""
+{_LISTS}{words.TABLES}"""
 
 BUILD: Final = f"""{CONTENTS}
 CREATE TABLE note (key BLOB PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
@@ -140,3 +163,22 @@ def create(path: Path, tables: str) -> None:
         connection.execute(tables)
         connection.execute(f"PRAGMA user_version={FORMAT}")
     connection.close()
+
+
+def upgrade(connection: apsw.Connection, path: Path) -> None:
+    """Bring the contents that *connection* is to, the file *path*, to the format of this release.
+
+    A copy of an older file stays beside it.
+    """
+    written = int(connection.pragma("user_version"))
+    if written == FORMAT:
+        return
+    copy = apsw.Connection(str(path.with_suffix(f".format{written}")))
+    with copy.backup("main", connection, "main") as backup:
+        backup.step()
+    copy.close()
+    with connection:
+        for statements in (UPGRADES[number] for number in range(written, FORMAT)):
+            for each in statements:
+                connection.execute(each)
+        connection.execute(f"PRAGMA user_version={FORMAT}")

@@ -48,6 +48,7 @@ class StoreSettings:
     open_cells: int = 200
     outbox_rows: int = 10_000
     small_files_bytes: int = 8 * 1024 * 1024
+    query_s: float = 30
 
 
 class _OpenCell:
@@ -76,7 +77,13 @@ class SqliteStore:
         # Exports and imports take minutes: however many there are, they take no thread from a write.
         self._long_threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="store-long")
         self._shared = Shared(
-            clock, ids, self._threads, self._long_threads, settings.blobs, SmallFiles(settings.small_files_bytes)
+            clock,
+            ids,
+            self._threads,
+            self._long_threads,
+            settings.blobs,
+            SmallFiles(settings.small_files_bytes),
+            settings.query_s,
         )
         self._cells: OrderedDict[str, _OpenCell] = OrderedDict()
         self._active: set[str] = set()
@@ -134,7 +141,7 @@ class SqliteStore:
         if len(self._cells) < self._settings.open_cells:
             return
         for cell_id, opened in self._cells.items():
-            if opened.lock_reason is None and not any(part.database.busy for part in opened.parts()):
+            if opened.lock_reason is None and not any(part.busy for part in opened.parts()):
                 for part in opened.parts():
                     part.close()
                 del self._cells[cell_id]
@@ -308,7 +315,7 @@ class SqliteStore:
         finished: list[str] = []
         for cell_id, opened in self._cells.items():
             for part in opened.parts():
-                await part.database.settle()
+                await part.settle()
             if opened.keep is None or not await opened.keep.read(_jobs):
                 finished.append(cell_id)
             for part in opened.parts():

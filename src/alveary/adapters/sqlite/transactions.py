@@ -9,7 +9,13 @@ import apsw
 
 from alveary.adapters.sqlite.cells import SqliteCells
 from alveary.adapters.sqlite.database import Seat
-from alveary.adapters.sqlite.entities import SqliteEntities, SqliteLinks, SqliteOutbox, SqlitePrincipals
+from alveary.adapters.sqlite.entities import (
+    SqliteEntities,
+    SqliteLinks,
+    SqliteOutbox,
+    SqlitePrincipals,
+    SqliteSchemas,
+)
 from alveary.adapters.sqlite.keep import SqliteJobs, SqliteLogins, SqliteSnapshots
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles, SqliteBoxes, SqliteNodes
@@ -71,6 +77,7 @@ class ContentsTx(_Marked):
             small_files=small_files if seat is Seat.NEAR else None,
         )
         self.entities = SqliteEntities(connection, marks, self.nodes.touch)
+        self.schemas = SqliteSchemas(connection, marks, sole=seat is Seat.WRITER)
         self.links = SqliteLinks(connection, marks)
         self.principals = SqlitePrincipals(connection, self.entities, marks)
         self.outbox = SqliteOutbox(connection, lambda: self.now_ms, outbox_rows)
@@ -79,6 +86,7 @@ class ContentsTx(_Marked):
     def refresh(self) -> None:
         """Forget what no longer holds."""
         self.nodes.refresh()
+        self.schemas.refresh()
         self.principals.refresh()
 
     def before_commit(self) -> None:

@@ -1,5 +1,5 @@
-"""The OData face: the control entities of the unit and of its cells."""
+"""The OData face: the cells of the unit, the control entities of a cell, the schemas and user data of collections."""
 
-from alveary.api.odata.routes import control, unit_control
+from alveary.api.odata.routes import collection, control, unit_control
 
-__all__ = ["control", "unit_control"]
+__all__ = ["collection", "control", "unit_control"]

@@ -6,67 +6,110 @@ What does not belong here: which use case is called.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from alveary.errors import METHOD_NOT_ALLOWED, Refusal
 from alveary.http.call import Call
 from alveary.http.conditional import is_unchanged
 from alveary.http.response import Response
-from alveary.model.edm import EntitySet, Row
+from alveary.model.edm import Row
 from alveary.model.entities import JsonValue
 from alveary.usecases.entities import Given
-from alveary.usecases.rows import Page
-from alveary.wire import odata_json
-from alveary.wire.odata_json import etag_of
+from alveary.usecases.lists import Page
+from alveary.usecases.services import Service
+from alveary.wire import odata_atom, odata_json
+from alveary.wire.odata_json import V2, View, etag_of
+from alveary.wire.odata_options import Answer, Format, Query, answer_format, answer_shape
 
 _VERSION: Final = {"dataserviceversion": "2.0"}
-_ONE: Final = {**_VERSION, "content-type": "application/json"}
-_MANY: Final = {**_VERSION, "content-type": "application/json;charset=utf-8"}
+_JSON: Final = {**_VERSION, "content-type": "application/json"}
+_JSON_LIST: Final = {**_VERSION, "content-type": "application/json;charset=utf-8"}
+_ENTRY: Final = {**_VERSION, "content-type": "application/atom+xml;type=entry;charset=utf-8"}
+_FEED: Final = {**_VERSION, "content-type": "application/atom+xml;type=feed;charset=utf-8"}
+_TEXT: Final = {**_VERSION, "content-type": "text/plain;charset=utf-8"}
 
 NO_CONTENT: Final = Response(204, _VERSION)
 
 
-def service_url(call: Call) -> str:
-    """The URL below which the entity sets of the cell are, or of the unit."""
-    urls = call.urls
-    return f"{urls.unit_url if call.cell is None else urls.cell_url(call.cell.name)}__ctl/"
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A service as it is addressed: itself, and the URL below which its sets are, which ends in ``/``."""
+
+    service: Service
+    url: str
 
 
-def given(call: Call, entity_set: EntitySet) -> Given:
-    """What reads an entity of *entity_set* from the body, its URLs as they are stored."""
+def wanted(call: Call, query: Query, *, posted: bool = False) -> Answer:
+    """How the client is to be answered; what was *posted* is told in JSON unless ``$format`` says otherwise.
 
-    async def read() -> Mapping[str, JsonValue]:
+    Raises:
+        Refusal: FORMAT_UNKNOWN, NOT_ACCEPTABLE_ODATA.
+    """
+    accept = call.request.headers.get("accept", "")
+    if posted and "json" not in accept:
+        accept = ""
+    return answer_format(query, accept, call.ports.config.odata.shape)
+
+
+def view(call: Call, site: Site, answer: Answer, select: frozenset[str] | None = None) -> View:
+    """How entities are shown to the client."""
+    return View(site.url, answer.shape, select, call.urls.to_http)
+
+
+def given(call: Call) -> Given:
+    """What reads an entity from the body."""
+
+    async def read() -> dict[str, JsonValue]:
         members = odata_json.parse_entity(await call.request.read(call.ports.config.limits.json_bytes))
-        for field in entity_set.fields:
-            value = members.get(field.name)
-            if field.url and isinstance(value, str):
-                members[field.name] = call.urls.to_local(value)
-        return members
+        shape = answer_shape(call.request.headers.get("accept", ""), call.ports.config.odata.shape)
+        return odata_json.without_annotations(members) if shape == V2 else members
 
     return read
 
 
-def created(call: Call, row: Row) -> Response:
+def created(call: Call, site: Site, row: Row, answer: Answer) -> Response:
     """201 with the new entity."""
-    url = service_url(call)
-    head = {**_ONE, "location": odata_json.entity_url(url, row), "etag": str(etag_of(row))}
-    return Response(201, head, odata_json.render_entity(_shown(call, row), url))
+    how = View(
+        site.url,
+        answer.shape,
+        None,
+        call.urls.to_http,
+        hide_absent_dynamic=True,
+        with_navigations=not row.entity_set.is_open,
+    )
+    head = {"location": odata_json.entity_url(site.url, row, call.urls.to_http), "etag": str(etag_of(row))}
+    if answer.format is Format.ATOM:
+        return Response(201, {**_ENTRY, **head}, odata_atom.render_entry(row, how))
+    return Response(201, {**_JSON, **head}, odata_json.render_entity(row, how))
 
 
-def one(call: Call, row: Row) -> Response:
+def one(call: Call, row: Row, how: View, answer: Answer) -> Response:
     """200 with one entity, 304 when the client has it already."""
     etag = etag_of(row)
     if is_unchanged(call.request.headers, etag):
         return Response(304, {"etag": str(etag)})
-    body = odata_json.render_entity(_shown(call, row), service_url(call))
-    return Response(200, {**_ONE, "etag": str(etag)}, body)
+    if answer.format is Format.ATOM:
+        return Response(200, {**_ENTRY, "etag": str(etag)}, odata_atom.render_entry(row, how))
+    return Response(200, {**_JSON, "etag": str(etag)}, odata_json.render_entity(row, how))
 
 
-def many(call: Call, page: Page) -> Response:
-    """200 with a list of entities."""
-    rows = [_shown(call, row) for row in page.rows]
-    return Response(200, _MANY, odata_json.render_entities(rows, service_url(call), page.count))
+def many(call: Call, title: str, page: Page, how: View, answer: Answer, path: str) -> Response:
+    """200 with a list of entities; *path* is what the list's URL has below that of the service."""
+    next_url = None if page.next_token is None else _next(call, how.service_url + path, page.next_token)
+    if answer.format is Format.ATOM:
+        feed = odata_atom.render_feed(page.rows, how, title, count=page.count, next_url=next_url, path=path)
+        return Response(200, _FEED, feed)
+    body = odata_json.render_entities(page.rows, how, count=page.count, next_url=next_url)
+    return Response(200, _JSON_LIST, body)
+
+
+def _next(call: Call, url: str, token: str) -> str:
+    """The URL of the next page: the same query, going on behind the last entity of this one."""
+    gone = {"$skip", "$skiptoken", "p_cookie_peer"}
+    query = [(name, value) for name, value in call.query.items() if name not in gone]
+    return f"{url}?{urlencode([*query, ('$skiptoken', token)], safe='$')}"
 
 
 def changed(row: Row) -> Response:
@@ -74,9 +117,19 @@ def changed(row: Row) -> Response:
     return Response(204, {**_VERSION, "etag": str(etag_of(row))})
 
 
-def uris(call: Call, page: Page) -> Response:
+def uris(page: Page, how: View, *, to_one: bool) -> Response:
     """200 with the URLs of a list of entities."""
-    return Response(200, _MANY, odata_json.render_links(page.rows, service_url(call), page.count))
+    return Response(200, _JSON_LIST, odata_json.render_links(page.rows, how, page.count, to_one=to_one))
+
+
+def text(body: bytes) -> Response:
+    """200 with a text."""
+    return Response(200, _TEXT, body)
+
+
+def json(body: bytes) -> Response:
+    """200 with JSON that is no list of entities."""
+    return Response(200, _JSON, body)
 
 
 def allowing(methods: Mapping[str, object]) -> Response:
@@ -88,13 +141,3 @@ def allowing(methods: Mapping[str, object]) -> Response:
 def not_among(methods: Mapping[str, object]) -> Refusal:
     """The refusal of a method that is none of *methods*."""
     return Refusal(METHOD_NOT_ALLOWED, headers={"allow": ", ".join(methods)})
-
-
-def _shown(call: Call, row: Row) -> Row:
-    """*row* with its URLs as clients see them."""
-    urls = {
-        field.name: call.urls.to_http(value)
-        for field in row.entity_set.fields
-        if field.url and (value := row.values[field.name]) is not None
-    }
-    return replace(row, values={**row.values, **urls}) if urls else row

@@ -8,37 +8,61 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from alveary.api.odata.bodies import NO_CONTENT, allowing, changed, created, given, many, one
+from alveary.api.odata.bodies import (
+    NO_CONTENT,
+    Site,
+    allowing,
+    changed,
+    created,
+    given,
+    many,
+    one,
+    text,
+    view,
+    wanted,
+)
 from alveary.api.odata.entities import EntityHandler, SetHandler
 from alveary.http.call import Call
 from alveary.http.conditional import change_condition
 from alveary.http.response import Response
-from alveary.model.edm import EntityKey, EntitySet
+from alveary.model.control_edm import CELL
 from alveary.usecases import cells
-from alveary.wire.odata_options import Paging, check_format, parse_query
+from alveary.usecases.rows import Address, key_of
+from alveary.wire import odata_json
+from alveary.wire.odata_options import EntityOptions, ListOptions
 
 
-async def create(call: Call, entity_set: EntitySet) -> Response:
+async def create(call: Call, site: Site, name: str) -> Response:
     """POST {unit}__ctl/Cell: 201 with the new cell.
 
     Source: API reference 100.
     """
-    check_format(parse_query(call.request.query_string))
-    return created(call, await cells.create(call.ports, call.access, given(call, entity_set)))
+    answer = wanted(call, call.query, posted=True)
+    return created(call, site, await cells.create(call.ports, call.access, given(call)), answer)
 
 
-async def list_page(call: Call, entity_set: EntitySet) -> Response:
+async def list_page(call: Call, site: Site, name: str) -> Response:
     """GET {unit}__ctl/Cell: 200 with the cells of the unit user who asks.
 
     Source: API reference 101.
     """
-    query = parse_query(call.request.query_string)
-    check_format(query, call.request.headers.get("accept", ""))
-    paging = Paging.parse(query, call.ports.config.limits)
-    return many(call, await cells.list_page(call.ports, call.access, paging))
+    answer = wanted(call, call.query)
+    options = ListOptions.parse(call.query, call.ports.config.limits)
+    page = await cells.list_page(call.ports, call.access, options)
+    return many(call, name, page, view(call, site, answer, options.select), answer, name)
 
 
-async def options_of_set(call: Call, entity_set: EntitySet) -> Response:
+async def count(call: Call, site: Site, name: str) -> Response:
+    """GET {unit}__ctl/Cell/$count: 200 with the number of cells alone.
+
+    Source: OData V2; Personium has none.
+    """
+    options = ListOptions.parse({**call.query, "$inlinecount": "allpages", "$top": "0"}, call.ports.config.limits)
+    page = await cells.list_page(call.ports, call.access, options)
+    return text(odata_json.render_count(page.count or 0))
+
+
+async def options_of_set(call: Call, site: Site, name: str) -> Response:
     """OPTIONS {unit}__ctl/Cell with credentials: 200 and the methods of the set.
 
     Source: Personium answers it to the unit's own users.
@@ -47,47 +71,50 @@ async def options_of_set(call: Call, entity_set: EntitySet) -> Response:
     return allowing(OF_SET)
 
 
-async def retrieve(call: Call, entity_set: EntitySet, key: EntityKey) -> Response:
+async def retrieve(call: Call, site: Site, address: Address) -> Response:
     """GET {unit}__ctl/Cell(key): 200 with the cell.
 
     Source: API reference 102.
     """
-    check_format(parse_query(call.request.query_string), call.request.headers.get("accept", ""))
-    return one(call, await cells.retrieve(call.ports, call.access, key))
+    answer = wanted(call, call.query)
+    options = EntityOptions.parse(call.query, call.ports.config.limits)
+    row = await cells.retrieve(call.ports, call.access, key_of(call.ports, CELL, address.key))
+    return one(call, row, view(call, site, answer, options.select), answer)
 
 
-async def update(call: Call, entity_set: EntitySet, key: EntityKey) -> Response:
+async def update(call: Call, site: Site, address: Address) -> Response:
     """PUT {unit}__ctl/Cell(key): 204, and the cell has another name.
 
     Source: API reference 103.
     """
-    return await _change(call, entity_set, key, merge=False)
+    return await _change(call, address, merge=False)
 
 
-async def merge(call: Call, entity_set: EntitySet, key: EntityKey) -> Response:
+async def merge(call: Call, site: Site, address: Address) -> Response:
     """MERGE or PATCH {unit}__ctl/Cell(key): 204, and the cell has another name if the body says one.
 
     Source: Personium, undocumented.
     """
-    return await _change(call, entity_set, key, merge=True)
+    return await _change(call, address, merge=True)
 
 
-async def _change(call: Call, entity_set: EntitySet, key: EntityKey, *, merge: bool) -> Response:
+async def _change(call: Call, address: Address, *, merge: bool) -> Response:
     expect = change_condition(call.request.headers)
-    row = await cells.change(call.ports, call.access, key, given(call, entity_set), merge=merge, expect=expect)
-    return changed(row)
+    key = key_of(call.ports, CELL, address.key)
+    return changed(await cells.change(call.ports, call.access, key, given(call), merge=merge, expect=expect))
 
 
-async def remove(call: Call, entity_set: EntitySet, key: EntityKey) -> Response:
+async def remove(call: Call, site: Site, address: Address) -> Response:
     """DELETE {unit}__ctl/Cell(key): 204, when the cell is empty.
 
     Source: API reference 104.
     """
-    await cells.remove(call.ports, call.access, key, expect=change_condition(call.request.headers))
+    expect = change_condition(call.request.headers)
+    await cells.remove(call.ports, call.access, key_of(call.ports, CELL, address.key), expect=expect)
     return NO_CONTENT
 
 
-async def options(call: Call, entity_set: EntitySet, key: EntityKey) -> Response:
+async def options(call: Call, site: Site, address: Address) -> Response:
     """OPTIONS {unit}__ctl/Cell(key) with credentials: 200 and the methods of a cell, be it there or not.
 
     Source: Personium answers it to the unit's own users.

@@ -1,0 +1,300 @@
+"""Lists of entities: filtered, sorted, paged, with what they lead to.
+
+What does not belong here: one entity by its key (``entities``), making and unmaking links (``links``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from alveary.errors import (
+    EXPAND_UNKNOWN,
+    NO_SUCH_ASSOCIATION,
+    NO_SUCH_ENTITY,
+    NO_SUCH_NAVIGATION,
+    Kind,
+    Refusal,
+)
+from alveary.model.edm import Ends, EntitySet, Navigation, Row
+from alveary.model.edm_values import EdmType
+from alveary.model.entities import Entity, JsonValue
+from alveary.model.queries import All, Along, Column, Direction, Expression, Order, Query, Source
+from alveary.ports import Ports
+from alveary.ports.store import ReadTx
+from alveary.usecases import rows
+from alveary.usecases.access import Access, Concern, Doing
+from alveary.usecases.rows import Address, HasEntities
+from alveary.usecases.services import Home, Service
+from alveary.wire.odata_filter import parse_filter
+from alveary.wire.odata_options import Expand, ListOptions, after, decode_token, encode_token, parse_order
+
+NEWEST_FIRST: Final = (Order(Column(EdmType.DATETIME, Source.PUBLISHED), descending=True),)
+BY_KEY: Final = (Order(Column(EdmType.STRING, Source.KEY)),)
+_THEN: Final = (
+    Order(Column(EdmType.DATETIME, Source.PUBLISHED)),
+    Order(Column(EdmType.STRING, Source.KEY)),
+    Order(Column(EdmType.STRING, Source.ID)),
+)
+"""What every list is sorted by in the end, so that the next page begins where this one ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a list, how many it has in all when that was asked for, and the token of the next page, if any."""
+
+    rows: list[Row]
+    count: int | None
+    next_token: str | None = None
+
+
+async def list_page(ports: Ports, access: Access, service: Service, name: str, options: ListOptions) -> Page:
+    """The entities of the set of that name, those that *options* want of them.
+
+    Raises:
+        Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, FILTER_UNREADABLE and what else is wrong with a filter,
+            ORDERBY_UNREADABLE, ORDERBY_LIST, EXPAND_UNKNOWN, QUERY_VALUE, QUERY_TOO_LONG.
+    """
+    home = await access.require_set(ports, service, Concern(name), Doing.READ)
+    for concern in concerns_of(home, home.named(name), options.expand):
+        await access.require_set(ports, service, concern, Doing.READ)
+
+    async def find(tx: ReadTx) -> Page:
+        home = await service.open(tx, access, Concern(name), Doing.READ)
+        return await _page(ports, tx, home, home.named(name), options, None)
+
+    return await ports.store.contents(access.here).look(find)
+
+
+async def count(ports: Ports, access: Access, service: Service, name: str, options: ListOptions) -> int:
+    """How many entities the set of that name has, of those that *options* filter.
+
+    Raises:
+        Refusal: as :func:`list_page`.
+    """
+    await access.require_set(ports, service, Concern(name), Doing.READ)
+
+    async def find(tx: ReadTx) -> int:
+        home = await service.open(tx, access, Concern(name), Doing.READ)
+        return await tx.entities.matching(query_of(ports, home.named(name), options, None, home.node))
+
+    return await ports.store.contents(access.here).look(find)
+
+
+async def list_related(
+    ports: Ports, access: Access, service: Service, source: Address, navigation: str, options: ListOptions
+) -> tuple[Page, Navigation]:
+    """The entities that *navigation* leads to from the one at *source*, and that way; they are a list even of one.
+
+    Raises:
+        Refusal: as :func:`list_page`; NO_SUCH_NAVIGATION, NO_SUCH_ENTITY, ENTITY_KEY_UNREADABLE.
+    """
+    home = await access.require_set(ports, service, Concern(source.entity_set, navigation), Doing.READ)
+    concern = Concern(source.entity_set, navigation)
+    way = home.named(source.entity_set).navigation(navigation)
+    if way is not None:
+        for each in concerns_of(home, home.named(way.target), options.expand):
+            await access.require_set(ports, service, each, Doing.READ)
+
+    async def find(tx: ReadTx) -> tuple[Page, Navigation]:
+        home = await service.open(tx, access, concern, Doing.READ)
+        way, origin = await _origin(ports, tx, home, source, navigation, (NO_SUCH_NAVIGATION, NO_SUCH_ENTITY))
+        return await _page(ports, tx, home, home.named(way.target), options, along(way, origin.id)), way
+
+    return await ports.store.contents(access.here).look(find)
+
+
+async def list_links(
+    ports: Ports, access: Access, service: Service, source: Address, navigation: str, options: ListOptions
+) -> tuple[Page, Navigation]:
+    """The same ordered by key, for their URLs alone; and the way that led there.
+
+    Raises:
+        Refusal: as :func:`list_related`, with NO_SUCH_ASSOCIATION.
+    """
+    await access.require_set(ports, service, Concern(source.entity_set, navigation, links_alone=True), Doing.READ)
+    concern = Concern(source.entity_set, navigation, links_alone=True)
+
+    async def find(tx: ReadTx) -> tuple[Page, Navigation]:
+        home = await service.open(tx, access, concern, Doing.READ)
+        way, origin = await _origin(ports, tx, home, source, navigation, (NO_SUCH_ASSOCIATION, NO_SUCH_ENTITY))
+        target = home.named(way.target)
+        query = replace(linked(target, way, origin.id), order=BY_KEY, skip=options.skip, top=_top(ports, options))
+        found = await rows.show(tx, home, target, await tx.entities.query(query))
+        counted = await tx.entities.matching(query) if options.count else None
+        return Page(found, counted), way
+
+    return await ports.store.contents(access.here).look(find)
+
+
+async def _origin(
+    ports: Ports, tx: HasEntities, home: Home, source: Address, navigation: str, missing: tuple[Kind, Kind]
+) -> tuple[Navigation, Entity]:
+    """The way along *navigation* and where it begins; *missing* says how the lack of either is told."""
+    entity_set = home.named(source.entity_set)
+    key = rows.key_of(ports, entity_set, source.key)
+    way = entity_set.navigation(navigation)
+    if way is None:
+        raise Refusal(missing[0])
+    return way, await rows.get(tx, home, entity_set, key, missing[1])
+
+
+# Queries
+
+
+def along(way: Navigation, origin: str) -> Along:
+    """What *way* leads to from the entity of the id *origin*."""
+    match way.ends:
+        case Ends.MANY_TO_MANY:
+            return Along(origin, way.target_type, Direction.BOTH)
+        case Ends.ONE_TO_MANY:
+            return Along(origin, way.back, Direction.TO)
+        case Ends.MANY_TO_ONE | Ends.ONE_TO_ONE:
+            return Along(origin, way.target_type, Direction.FROM)
+
+
+def linked(target: EntitySet, way: Navigation, origin: str) -> Query:
+    """The entities of *target* that *way* leads to from the entity of the id *origin*."""
+    return Query(target.kind, scope=target.type_id or None, along=along(way, origin))
+
+
+def query_of(
+    ports: Ports, entity_set: EntitySet, options: ListOptions, way: Along | None = None, node: str | None = None
+) -> Query:
+    """All entities of *entity_set* that *options* filter, those that *way* leads to when given, in their order.
+
+    Raises:
+        Refusal: FILTER_UNREADABLE and what else is wrong with a filter, ORDERBY_UNREADABLE, ORDERBY_LIST.
+    """
+    where = None
+    if options.filter is not None:
+        where = parse_filter(options.filter, entity_set, ports.config.limits, ports.urls.to_local)
+    order = () if options.orderby is None else parse_order(options.orderby, entity_set)
+    return Query(
+        entity_set.kind,
+        scope=entity_set.type_id or None,
+        node=None if entity_set.type_id else node,
+        along=way,
+        where=where,
+        words=options.words,
+        order=order,
+    )
+
+
+def part_of(ports: Ports, query: Query, options: ListOptions) -> Query:
+    """The part of *query* that *options* want, and one entity more where the list may go on behind it.
+
+    A client that says how many entities it wants gets no more pages than it asked for.
+
+    Raises:
+        Refusal: QUERY_VALUE when the token of a page is none.
+    """
+    if options.skiptoken is not None:
+        sorted_by = (*query.order, *_THEN)
+        behind = after(sorted_by, decode_token(options.skiptoken, len(sorted_by)))
+        query = replace(query, where=_both(query.where, behind))
+    top = _top(ports, options)
+    return replace(query, skip=options.skip, top=top if options.top is not None else top + 1)
+
+
+def page_of(part: Query, found: list[Row], options: ListOptions, counted: int | None) -> Page:
+    """The page of what was *found* for that part, with the token of the next one if there is more."""
+    if options.top is not None or part.top is None or len(found) < part.top:
+        return Page(found, counted)
+    shown = found[:-1]
+    values = [_value_at(each.column, shown[-1]) for each in (*part.order, *_THEN)]
+    return Page(shown, counted, encode_token(values))
+
+
+def _top(ports: Ports, options: ListOptions) -> int:
+    limits = ports.config.limits
+    if options.top is not None:
+        return options.top
+    return min(limits.top_default, limits.expand_top_max) if options.expand else limits.top_default
+
+
+async def _page(
+    ports: Ports, tx: ReadTx, home: Home, entity_set: EntitySet, options: ListOptions, way: Along | None
+) -> Page:
+    query = query_of(ports, entity_set, options, way, home.node)
+    counted = await tx.entities.matching(query) if options.count else None
+    part = part_of(ports, query, options)
+    found = await rows.show(tx, home, entity_set, await tx.entities.query(part))
+    page = page_of(part, found, options, counted)
+    return replace(page, rows=await expanded(ports, tx, home, page.rows, options.expand, listed=True))
+
+
+def _both(one: Expression | None, other: Expression) -> Expression:
+    if one is None:
+        return other
+    return All((*one.parts, other)) if isinstance(one, All) else All((one, other))
+
+
+def _value_at(column: Column, row: Row) -> JsonValue:
+    match column.source:
+        case Source.KEY:
+            return row.key.name
+        case Source.ID:
+            return row.id
+        case Source.PUBLISHED:
+            return row.published_ms
+        case Source.UPDATED:
+            return row.updated_ms
+        case Source.OWNER_KEY:
+            return row.owner_key[0]
+        case Source.OWNERS_OWNER_KEY:
+            return row.owner_key[1]
+        case Source.DOCUMENT:
+            value: JsonValue = dict(row.values)
+            for step in column.path:
+                value = value.get(step) if isinstance(value, dict) else None
+            return value
+
+
+# What rows lead to
+
+
+def concerns_of(home: Home, entity_set: EntitySet, expands: Sequence[Expand]) -> list[Concern]:
+    """What *expands* of entities of *entity_set* concern, each to be read by who asks.
+
+    Raises:
+        Refusal: EXPAND_UNKNOWN.
+    """
+    found: list[Concern] = []
+    for each in expands:
+        way = entity_set.navigation(each.name)
+        if way is None:
+            raise Refusal(EXPAND_UNKNOWN, name=each.name)
+        found += [Concern(entity_set.name, each.name), *concerns_of(home, home.named(way.target), each.children)]
+    return found
+
+
+async def expanded(
+    ports: Ports, tx: HasEntities, home: Home, found: Sequence[Row], expands: Sequence[Expand], *, listed: bool
+) -> list[Row]:
+    """*found* with the entities in place that *expands* name; *listed*: they are of a list, which bounds them more.
+
+    Raises:
+        Refusal: EXPAND_UNKNOWN.
+    """
+    if not expands or not found:
+        return list(found)
+    limits = ports.config.limits
+    most = limits.expand_list_max if listed else limits.expand_retrieve_max
+    return [await _expand_row(ports, tx, home, row, expands, most, listed=listed) for row in found]
+
+
+async def _expand_row(
+    ports: Ports, tx: HasEntities, home: Home, row: Row, expands: Sequence[Expand], most: int, *, listed: bool
+) -> Row:
+    related: dict[str, tuple[Row, ...]] = {}
+    for each in expands:
+        way = row.entity_set.navigation(each.name)
+        if way is None:
+            raise Refusal(EXPAND_UNKNOWN, name=each.name)
+        target = home.named(way.target)
+        query = replace(linked(target, way, row.id), order=NEWEST_FIRST, top=most)
+        found = await rows.show(tx, home, target, await tx.entities.query(query))
+        related[each.name] = tuple(await expanded(ports, tx, home, found, each.children, listed=listed))
+    return replace(row, related=related)
