@@ -1,4 +1,4 @@
-"""``python -m bench``: run experiments, print the table, keep the figures.
+"""``python -m bench``: run experiments, print the tables, keep the figures.
 
 Exits with 1 when something that is asked for was missed or could not be measured.
 """
@@ -14,14 +14,17 @@ from subprocess import SubprocessError
 from typing import Final
 
 from bench.contestants import ALVEARY, alveary_box, find_peers
-from bench.experiments import EXPERIMENTS, FULL, QUICK, Bench
+from bench.experiments import FILE_EXPERIMENTS, FULL, QUICK, Bench
 from bench.lines import LINES
+from bench.odata import ODATA_EXPERIMENTS
 from bench.processes import BenchProblem
-from bench.report import as_json, page, table, verdicts
+from bench.report import as_json, page, tables, verdicts
 
 _HERE: Final = Path(__file__).parent
 _RESULTS: Final = _HERE / "results" / "latest.json"
 _PAGE: Final = _HERE.parent / "docs" / "benchmarks.md"
+
+EXPERIMENTS: Final = {**FILE_EXPERIMENTS, **ODATA_EXPERIMENTS}
 
 
 def main() -> int:
@@ -31,7 +34,7 @@ def main() -> int:
     bench = Bench({ALVEARY: alveary_box, **find_peers()}, QUICK if options.quick else FULL, options.data)
     problems = [problem for name in options.experiments if (problem := _run(bench, name))]
     found = bench.notes
-    print(table(found))
+    print(tables(found))
     if options.quick:
         print("This was the quick run: sizes are a small part of what the lines say.")
     _RESULTS.write_text(as_json(found, company) + "\n")
@@ -57,7 +60,7 @@ def _run(bench: Bench, name: str) -> Exception | None:
 
 
 def _options() -> Namespace:
-    parser = ArgumentParser(prog="python -m bench", description="Measure Alveary beside nginx and wsgidav.")
+    parser = ArgumentParser(prog="python -m bench", description="Measure Alveary beside its peers.")
     parser.add_argument("experiments", nargs="*", metavar="experiment", help=", ".join(EXPERIMENTS))
     parser.add_argument("--quick", action="store_true", help="one short round of less, to see that it runs")
     parser.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md")

@@ -28,6 +28,9 @@ _CELL_ID: Final = "bench-cell"
 _BOX_ID: Final = "bench-box"
 _COLLECTION_ID: Final = "bench-odata"
 _TYPE_ID: Final = "bench-type"
+SHARES: Final = 100
+"""How many values the property Share has; Title and Count have another one in each entity."""
+
 _PROPERTIES: Final = {"Title": "Edm.String", "Count": "Edm.Int32", "Share": "Edm.Double", "Done": "Edm.Boolean"}
 
 _IN_CELL: Final = EntityLine("", "", _CELL_ID, _CREATED_MS, _CREATED_MS)
@@ -101,6 +104,16 @@ class Archive:
                     writer.write(block)
 
 
+def item_key(number: int) -> str:
+    """The key of the entity of that number."""
+    return f"item{number:08}"
+
+
+def item_title(number: int) -> str:
+    """Its title."""
+    return f"Item {number} of many, 項目"
+
+
 def _property(number: int, name: str) -> EntityLine:
     values: dict[str, JsonValue] = {
         "Name": name,
@@ -121,8 +134,8 @@ def _property(number: int, name: str) -> EntityLine:
 
 
 def _item(number: int) -> EntityLine:
-    held: tuple[JsonValue, ...] = (f"Item {number} of many, 項目", number, f"{number}.5", "true")
-    values = {"__id": f"item{number:08}", **{_alias(place): value for place, value in enumerate(held)}}
+    held: tuple[JsonValue, ...] = (item_title(number), number, f"{number % SHARES}.5", "true")
+    values = {"__id": item_key(number), **{_alias(place): value for place, value in enumerate(held)}}
     return replace(
         _IN_COLLECTION,
         type=EntityKind.USER_DATA,

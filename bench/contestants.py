@@ -1,7 +1,7 @@
-"""Who is measured: Alveary, and the two it is compared with, each as one ordinary server process.
+"""Who is measured with files: Alveary, and the two it is compared with, each as one ordinary server process.
 
 The peers check nobody and, but for wsgidav's locks, guard nothing: every comparison is to their advantage. What
-does not belong here: what is asked of them.
+does not belong here: what is asked of them, and who is measured with entities (``odata_contestants``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from alveary.adapters.keys.files import OperatorKey
@@ -162,8 +162,12 @@ def _json(**members: str) -> bytes:
     return json.dumps(members).encode()
 
 
-Contestant = Callable[[Path], AbstractContextManager[Site]]
+_Served = TypeVar("_Served")
+
+Starter = Callable[[Path], AbstractContextManager[_Served]]
 """Starts a server that keeps all it has in the folder it is given."""
+
+Contestant = Starter[Site]
 
 
 def find_peers() -> dict[str, Contestant]:

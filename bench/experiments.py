@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,18 +20,21 @@ from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
 from bench.archives import Archive
-from bench.contestants import SERVICE, Contestant, alveary, alveary_box, make_cell
-from bench.load import requests_per_s
+from bench.contestants import SERVICE, Contestant, Starter, alveary, alveary_box, make_cell
+from bench.load import Order, requests_per_s
 from bench.processes import MIB, BenchProblem, peak_pss_mib
 from bench.sites import Site
 
 _SMALL: Final = b"x" * 1024
 _NAMES: Final = 1000
 _LISTINGS: Final = 5
-_WARM_UP_S: Final = 1
-_SETTLE_S: Final = 3
+WARM_UP_S: Final = 1
+SETTLE_S: Final = 3
 _POLL_S: Final = 0.05
 _JOB_S: Final = 600
+
+GIVEN: Final = "given"
+"""The name of a snapshot that is to be imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,11 @@ class Scale:
     large_mib: int
     files: int
     entities: int
+    large_set: int
 
 
-FULL: Final = Scale(rounds=3, load_s=5, large_mib=1024, files=64, entities=100_000)
-QUICK: Final = Scale(rounds=1, load_s=1, large_mib=64, files=4, entities=5_000)
+FULL: Final = Scale(rounds=3, load_s=5, large_mib=1024, files=64, entities=100_000, large_set=1_000_000)
+QUICK: Final = Scale(rounds=1, load_s=1, large_mib=64, files=4, entities=5_000, large_set=50_000)
 
 _Each = TypeVar("_Each")
 
@@ -67,16 +71,17 @@ class Bench:
         self.notes[line][site.name].append(figure)
 
     @contextmanager
-    def started(self, contestant: Contestant) -> Iterator[Site]:
+    def started(self, contestant: Starter[_Each]) -> Iterator[_Each]:
         """*contestant* in a folder of its own, which goes with it."""
         with TemporaryDirectory(prefix="alveary-bench-", dir=self.room) as folder, contestant(Path(folder)) as site:
             yield site
 
     @contextmanager
-    def all_started(self) -> Iterator[list[Site]]:
-        """Every contestant, side by side."""
+    def all_started(self, starters: Iterable[Starter[_Each]] | None = None) -> Iterator[list[_Each]]:
+        """Every contestant, or those of *starters*, side by side."""
         with ExitStack() as stack:
-            yield [stack.enter_context(self.started(each)) for each in self.contestants.values()]
+            those = self.contestants.values() if starters is None else starters
+            yield [stack.enter_context(self.started(each)) for each in those]
 
     def turns(self, those: list[_Each]) -> Iterator[_Each]:
         """Each of *those*, round by round."""
@@ -92,20 +97,20 @@ def get(bench: Bench) -> None:
     with bench.all_started() as sites:
         for site in sites:
             site.call("PUT", f"{site.root}small", _SMALL)
-            requests_per_s(site, "GET", f"{site.root}small", _WARM_UP_S)
+            requests_per_s(site, Order("GET", f"{site.root}small"), WARM_UP_S)
         for site in bench.turns(sites):
-            bench.note("get", site, requests_per_s(site, "GET", f"{site.root}small", bench.scale.load_s))
+            bench.note("get", site, requests_per_s(site, Order("GET", f"{site.root}small"), bench.scale.load_s))
 
 
 def put(bench: Bench) -> None:
     """Many connections write small files, making each name once and replacing it ever after."""
 
     def load(site: Site, seconds: int) -> float:
-        return requests_per_s(site, "PUT", f"{site.root}small-%d", seconds, names=_NAMES, body_bytes=len(_SMALL))
+        return requests_per_s(site, Order("PUT", f"{site.root}small-%d", _NAMES, body=_SMALL.decode()), seconds)
 
     with bench.all_started() as sites:
         for site in sites:
-            load(site, _WARM_UP_S)
+            load(site, WARM_UP_S)
         for site in bench.turns(sites):
             bench.note("put", site, load(site, bench.scale.load_s))
 
@@ -114,7 +119,7 @@ def large(bench: Bench) -> None:
     """One connection sends a large file and fetches it."""
     size_mib = bench.scale.large_mib
     with bench.all_started() as sites:
-        time.sleep(_SETTLE_S)
+        time.sleep(SETTLE_S)
         idle_mib = {site.name: site.process.pss_mib() for site in sites}
         for line, transfer_s in (("upload", Site.upload_s), ("download", Site.download_s)):
             for site in bench.turns(sites):
@@ -151,7 +156,7 @@ def start(bench: Bench) -> None:
             bench.note("start", site, site.process.start_s)
             if contestant is alveary_box:
                 site.call("GET", f"{site.root}{SERVICE}/hello")
-            time.sleep(_SETTLE_S)
+            time.sleep(SETTLE_S)
             bench.note("idle", site, site.process.pss_mib())
 
 
@@ -172,21 +177,26 @@ def carry(bench: Bench) -> None:
 
 def _carried(bench: Bench, unit: Site, archive: Archive) -> Iterator[tuple[str, float, float]]:
     """For import and export: its name, how long it took in seconds, and how far memory grew in MiB."""
-    time.sleep(_SETTLE_S)
+    time.sleep(SETTLE_S)
     idle_mib = unit.process.pss_mib()
     cell = f"cell-{archive.files}-{archive.entities}"
-    make_cell(unit, cell)
-    with TemporaryDirectory(prefix="alveary-bench-", dir=bench.room) as folder:
-        path = Path(folder) / "snapshot.zip"
-        archive.write(path)
-        with path.open("rb") as file:
-            unit.send(f"/{cell}/__snapshot/given.zip", file, path.stat().st_size)
-    for way, name in (("import", "given"), ("export", "made")):
+    give(bench, unit, cell, archive)
+    for way, name in (("import", GIVEN), ("export", "made")):
         os.sync()
         with peak_pss_mib(unit.process) as peak:
             took_s = job_s(unit, f"/{cell}/__{way}", name)
         yield way, took_s, peak[0] - idle_mib
     unit.call("HEAD", f"/{cell}/__snapshot/made.zip")
+
+
+def give(bench: Bench, unit: Site, cell: str, archive: Archive) -> None:
+    """A new cell, and *archive* as its snapshot GIVEN, which is yet to be imported."""
+    make_cell(unit, cell)
+    with TemporaryDirectory(prefix="alveary-bench-", dir=bench.room) as folder:
+        path = Path(folder) / "snapshot.zip"
+        archive.write(path)
+        with path.open("rb") as file:
+            unit.send(f"/{cell}/__snapshot/{GIVEN}.zip", file, path.stat().st_size)
 
 
 def job_s(unit: Site, path: str, name: str) -> float:
@@ -203,13 +213,13 @@ def job_s(unit: Site, path: str, name: str) -> float:
 def script(bench: Bench) -> None:
     """Many connections call one script."""
     with bench.started(alveary_box) as site:
-        path = f"{site.root}{SERVICE}/hello"
-        requests_per_s(site, "GET", path, _WARM_UP_S)
+        order = Order("GET", f"{site.root}{SERVICE}/hello")
+        requests_per_s(site, order, WARM_UP_S)
         for each in bench.turns([site]):
-            bench.note("script", each, requests_per_s(each, "GET", path, bench.scale.load_s))
+            bench.note("script", each, requests_per_s(each, order, bench.scale.load_s))
 
 
-EXPERIMENTS: Final[Mapping[str, Callable[[Bench], None]]] = {
+FILE_EXPERIMENTS: Final[Mapping[str, Callable[[Bench], None]]] = {
     "get": get,
     "put": put,
     "large": large,

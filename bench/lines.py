@@ -1,4 +1,4 @@
-"""The lines of the table: what is measured, in which unit, and what is asked of it.
+"""The lines of the tables: what is measured, in which unit, and what is asked of it.
 
 What does not belong here: how it is measured (``experiments``).
 """
@@ -11,18 +11,24 @@ from statistics import median
 from typing import Final
 
 from bench.contestants import ALVEARY, NGINX, WSGIDAV
+from bench.odata_contestants import KINTO, POCKETBASE
 
 Figures = Mapping[str, Sequence[float]]
-"""The figures of one line: by contestant, one for each round."""
+"""The figures of one line: by column, one for each round."""
+
+SMALL_SET: Final = "small set"
+LARGE_SET: Final = "large set"
+"""Columns of Alveary alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is asked of Alveary's figure: a bound on it, or on its ratio to that of a peer."""
+    """What is asked of a figure, Alveary's as a rule: a bound on it, or on its ratio to that of a peer."""
 
     bound: float
     peer: str | None = None
     at_least: bool = True
+    of: str = ALVEARY
 
     def __str__(self) -> str:
         """As the table shows it."""
@@ -34,7 +40,7 @@ class Target:
 
         A ratio is the median of the rounds' ratios: what else a machine does lasts longer than a round.
         """
-        ours, theirs = figures.get(ALVEARY), figures.get(self.peer or ALVEARY)
+        ours, theirs = figures.get(self.of), figures.get(self.peer or self.of)
         if not ours or not theirs:
             return None
         if self.peer is None:
@@ -46,20 +52,29 @@ class Target:
         return measured >= self.bound if self.at_least else measured <= self.bound
 
 
-def _at_most(bound: float, peer: str | None = None) -> Target:
-    return Target(bound, peer, at_least=False)
+def _at_most(bound: float, peer: str | None = None, of: str = ALVEARY) -> Target:
+    return Target(bound, peer, at_least=False, of=of)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table."""
+    """One line of a table."""
 
     title: str
     unit: str
     targets: tuple[Target, ...] = ()
 
 
-LINES: Final[Mapping[str, Line]] = {
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Lines that are shown together, and whose figures stand in its columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    lines: Mapping[str, Line]
+
+
+_FILES: Final[Mapping[str, Line]] = {
     "get": Line("GET of a 1 KiB file", "/s", (Target(0.4, NGINX), Target(5, WSGIDAV))),
     "put": Line("durable PUT of a 1 KiB file, over 1,000 names", "/s", (Target(0.5, NGINX), Target(4, WSGIDAV))),
     "upload": Line("1 GiB up", "MiB/s", (Target(0.5, NGINX),)),
@@ -79,3 +94,26 @@ LINES: Final[Mapping[str, Line]] = {
     "export_memory": Line("peak memory of that, above idle", "MiB", (_at_most(64),)),
     "script": Line("a script that answers hello", "/s"),
 }
+
+_ODATA: Final[Mapping[str, Line]] = {
+    "odata_create": Line("durable create of an entity of five properties", "/s", (Target(2, POCKETBASE),)),
+    "odata_get": Line("get by key, of 10,000 entities", "/s", (Target(1, POCKETBASE),)),
+    "odata_filter": Line("first 25 of those with a value, by an index", "/s", (Target(2, POCKETBASE),)),
+    "odata_batch": Line("1,000 creates in one batch", "entities/s", (Target(10_000),)),
+    "odata_parse": Line("parse of a $filter of six terms", "ms", (_at_most(0.2),)),
+}
+
+_SETS: Final[Mapping[str, Line]] = {
+    "set_get": Line("get by key", "ms", (_at_most(1.5, SMALL_SET, LARGE_SET),)),
+    "set_filter": Line("first 25 of those with a value, by an index", "ms", (_at_most(1.5, SMALL_SET, LARGE_SET),)),
+    "set_scan": Line("a filter that few pass, without an index", "ms", (_at_most(1000, of=LARGE_SET),)),
+    "set_memory": Line("memory after that, above idle", "MiB", (_at_most(64, of=LARGE_SET),)),
+}
+
+TABLES: Final = (
+    Table("Files, snapshots and scripts", (ALVEARY, NGINX, WSGIDAV), _FILES),
+    Table("OData", (ALVEARY, POCKETBASE, KINTO), _ODATA),
+    Table("OData: a small set of 10,000 entities, a large one of 1,000,000", (SMALL_SET, LARGE_SET), _SETS),
+)
+
+LINES: Final[Mapping[str, Line]] = {**_FILES, **_ODATA, **_SETS}

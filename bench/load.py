@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +21,23 @@ _SCRIPT: Final = Path(__file__).with_name("load.lua")
 _MARK: Final = "figures "
 
 
-def requests_per_s(site: Site, method: str, path: str, seconds: int, *, names: int = 1, body_bytes: int = 0) -> float:
-    """The rate of answers to *method* on *path*; with several *names* its ``%d`` is a number below that.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked over and over: *method* on *path*, both *path* and *body* with ``%d`` where a number goes.
+
+    The numbers are *names* of them from 0 on, *step* apart; another percent sign is written twice.
+    """
+
+    method: str
+    path: str
+    names: int = 1
+    step: int = 1
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def requests_per_s(site: Site, order: Order, seconds: int) -> float:
+    """The rate of answers to *order*.
 
     Raises:
         BenchProblem: wrk is not installed, or an answer was not a 2xx or 3xx.
@@ -29,14 +46,15 @@ def requests_per_s(site: Site, method: str, path: str, seconds: int, *, names: i
     if wrk is None:
         raise BenchProblem("The load comes from wrk, which is not installed (Debian: apt install wrk).")
     options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT)]
-    order = [method, path, str(names), str(body_bytes), *site.headers.values()]
-    command = [wrk, *options, site.url, "--", *order]
+    headers = [f"{name}: {value}" for name, value in {**site.headers, **order.headers}.items()]
+    arguments = [order.method, order.path, order.body, str(order.names), str(order.step), *headers]
+    command = [wrk, *options, site.url, "--", *arguments]
     run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     line = next((line for line in run.stdout.splitlines() if line.startswith(_MARK)), None)
     if line is None:
         raise BenchProblem(f"wrk failed on {site.name}: {run.stderr or run.stdout}")
     figures = json.loads(line.removeprefix(_MARK))
     if figures["refused"] or figures["broken"] or not figures["requests"]:
-        raise BenchProblem(f"{site.name}: {method} {path} was not answered as it should be: {figures}.")
+        raise BenchProblem(f"{site.name}: {order.method} {order.path} was not answered as it should be: {figures}.")
     rate: float = figures["requests"] / figures["duration_us"] * 1e6
     return rate

@@ -19,7 +19,7 @@ from typing import Final
 
 from bench.contestants import CELL, SERVICE, alveary, member
 from bench.experiments import job_s
-from bench.load import requests_per_s
+from bench.load import Order, requests_per_s
 from bench.processes import MIB
 from bench.sites import Site
 
@@ -56,10 +56,10 @@ def _soak(unit: Site, site: Site, until_s: float) -> list[Sample]:
     for turn in count():
         if turn and time.monotonic() >= until_s:
             break
-        requests_per_s(site, "PUT", f"{site.root}small-%d", _LOAD_S, names=500, body_bytes=1024)
-        requests_per_s(site, "GET", f"{site.root}small-%d", _LOAD_S, names=500)
-        requests_per_s(site, "GET", f"{site.root}{SERVICE}/hello", _LOAD_S)
-        requests_per_s(site, "OPTIONS", site.root, _LOAD_S)
+        requests_per_s(site, Order("PUT", f"{site.root}small-%d", 500, body="x" * 1024), _LOAD_S)
+        requests_per_s(site, Order("GET", f"{site.root}small-%d", 500), _LOAD_S)
+        requests_per_s(site, Order("GET", f"{site.root}{SERVICE}/hello"), _LOAD_S)
+        requests_per_s(site, Order("OPTIONS", site.root), _LOAD_S)
         site.upload_s(f"{site.root}large", _LARGE_MIB * MIB)
         site.download_s(f"{site.root}large", _LARGE_MIB * MIB)
         site.call("PROPFIND", site.root, headers={"Depth": "1"})
