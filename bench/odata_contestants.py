@@ -1,6 +1,6 @@
 """Who is measured with entities: an OData collection of Alveary, PocketBase and Kinto, each with a set of people.
 
-The peers check nobody and wait for no disk. PocketBase keeps no log of requests; Kinto logs errors alone, and keeps
+The peers check nobody and wait for no disk. PocketBase is as it comes; Kinto logs errors alone, and keeps
 everything in memory. Both are built into a cache folder when they are first asked for, PocketBase where there is
 Go. What does not belong here: what is asked of them.
 """
@@ -175,7 +175,7 @@ def pocketbase(program: Path, folder: Path) -> Iterator[Served]:
         identity = {"identity": _SUPERUSER, "password": _PASSWORD}
         answer = site.call("POST", "/api/collections/_superusers/auth-with-password", _dumps(identity), _JSON)
         headers = _JSON | {"Authorization": json.loads(answer)["token"]}
-        settings = {"logs": {"maxDays": 0}, "batch": {"enabled": True, "maxRequests": 1000, "timeout": 60}}
+        settings = {"batch": {"enabled": True, "maxRequests": 1000, "timeout": 60}}
         site.call("PATCH", "/api/settings", _dumps(settings), headers)
         described = {
             "name": "people",

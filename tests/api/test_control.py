@@ -102,6 +102,21 @@ class TestUnit:
         assert (schema.status_code, schema.headers["content-type"]) == (200, "application/xml;charset=utf-8")
         assert 'Namespace="UnitCtl"' in schema.text
 
+    @pytest.mark.parametrize(
+        ("path", "methods"),
+        [
+            ("", "GET, HEAD, OPTIONS"),
+            ("$metadata", "GET, HEAD, OPTIONS"),
+            ("Cell", "GET, HEAD, POST, OPTIONS"),
+            ("Cell('none')", "GET, HEAD, PUT, MERGE, PATCH, DELETE, OPTIONS"),
+        ],
+    )
+    def test_options_name_the_methods_to_its_own_users(self, unit: httpx.Client, path: str, methods: str) -> None:
+        answer = unit.options(f"__ctl/{path}", headers=MASTER)
+        assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (200, set(methods.split(", ")))
+        if path != "$metadata":
+            assert refused(unit.options(f"__ctl/{path}", headers=RUBBISH), "PR401-AU-0006")
+
     @pytest.mark.parametrize("path", ["__ctl/$batch", "__ctl/Cell/x", "__status", "healthz/x"])
     def test_what_is_not_served_is_404(self, unit: httpx.Client, path: str) -> None:
         assert refused(unit.get(path, headers=MASTER), "PR404-MC-0001")
@@ -194,10 +209,22 @@ class TestCells:
             (b'{"Name":"_"}', "PR400-OD-0006"),
             (b'{"Name":"readyz"}', "PR400-OD-0006"),
             (b'{"Name":"ok","Owner":"me"}', "PR400-OD-0007"),
+            (b'{"Name":"ok","__published":"/Date(0)/"}', "PR400-OD-0007"),
         ],
     )
     def test_a_bad_body_makes_no_cell(self, unit: httpx.Client, body: bytes, code: str) -> None:
         assert refused(unit.post("__ctl/Cell", headers=OWNER, content=body), code)
+
+    def test_an_etag_guards_a_cell(self, unit: httpx.Client, cell: str) -> None:
+        url = f"__ctl/Cell('{cell[:-1]}')"
+        etag = unit.get(url, headers=OWNER).headers["etag"]
+        unchanged = unit.get(url, headers=OWNER | {"If-None-Match": etag})
+        assert (unchanged.status_code, unchanged.content) == (304, b"")
+        for method in ("PUT", "MERGE", "PATCH", "DELETE"):
+            for stale in ('W/"9-9"', etag.removeprefix("W/")):
+                answer = unit.request(method, url, headers=OWNER | {"If-Match": stale}, json={"Name": cell[:-1]})
+                assert refused(answer, "PR412-OD-0002"), (method, stale)
+        assert unit.delete(url, headers=OWNER | {"If-Match": etag}).status_code == 204
 
     def test_a_name_is_taken_once(self, unit: httpx.Client, cell: str) -> None:
         assert refused(unit.post("__ctl/Cell", headers=OTHER, json={"Name": cell[:-1]}), "PR409-OD-0003")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import httpx
@@ -229,6 +230,44 @@ class TestWhereGrantsStand:
         assert results(od.call("GET", path, token=token, headers=JSON))["name"] == "値"
         assert code(od.call("GET", path, token=cell.token("bob"), headers=JSON)) == "PR403-AU-0002"
         assert code(od.call("DELETE", path, token=token)) == "PR403-AU-0002"
+
+
+class TestApps:
+    """What a box asks of apps holds for its collections too."""
+
+    @pytest.fixture
+    def od(self, cell: Site) -> Collection:
+        cell.call("POST", "__ctl/Box", json={"Name": "app", "Schema": "https://app.example/"})
+        od = furnish(Collection.make(cell, "app/od"))
+        assert cell.acl("app", {"all": "all"}, authz="public").status_code == 200
+        return od
+
+    def test_a_token_of_no_app_does_nothing_where_one_is_asked_for(self, cell: Site, od: Collection) -> None:
+        token = someone(cell)
+        for requests in CALLS.values():
+            for request in requests:
+                if request[0] not in {"HEAD", "OPTIONS"}:
+                    assert code(ask(od, request, token)) == "PR403-AU-0005", request
+                    assert code(ask(od, request, None)) == "PR401-AU-0001", request
+        answer = od.call("POST", "$batch", token=token, content=LISTING, headers=BATCH)
+        assert code(answer) == "PR403-AU-0005"
+
+    def test_none_further_down_opens_a_collection_again(self, cell: Site, od: Collection) -> None:
+        token = someone(cell)
+        assert cell.acl(od.path, {}, authz="none").status_code == 200
+        assert ask(od, ("GET", "Item", None), token).status_code == 200
+        answer = od.call("POST", "$batch", token=token, content=LISTING, headers=BATCH)
+        assert "HTTP/1.1 200" in answer.text
+
+    @pytest.mark.parametrize(("box", "status"), [("__", 200), ("plain", 200), ("app", 401)])
+    def test_basic_will_do_where_the_box_has_no_schema(self, cell: Site, box: str, status: int) -> None:
+        cell.call("POST", "__ctl/Box", json={"Name": "plain"})
+        cell.call("POST", "__ctl/Box", json={"Name": "app", "Schema": "https://app.example/"})
+        cell.account("alice", roles=("r",))
+        od = furnish(Collection.make(cell, f"{box}/od"))
+        assert cell.acl(box, {"r": "read"}).status_code == 200
+        basic = {"Authorization": f"Basic {base64.b64encode(b'alice:password-1').decode()}"}
+        assert od.call("GET", "Item", token=None, headers={**JSON, **basic}).status_code == status
 
 
 # What would tell something: each beside what is there.

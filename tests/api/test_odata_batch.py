@@ -73,6 +73,7 @@ class TestWhole:
             (request("GET", "Person/$count"), "PR400-OD-0034"),
             (request("GET", "$metadata"), "PR400-OD-0034"),
             (request("GET", "$batch"), "PR400-OD-0034"),
+            (request("POST", "$1/_Order", {}), "PR400-OD-0034"),
             (request("GET", "Person('ada')/age"), "PR400-OD-0034"),
             (request("GET", "Person('a/da')"), "PR400-OD-0034"),
             (request("GET", "Person('a da')"), "PR400-OD-0034"),
@@ -264,6 +265,30 @@ class TestForms:
         before, refused, behind = parts(post(cell, path, GET_ADA, request(*line), GET_ADA))
         assert (before.status, refused.code, behind.status) == (200, code, 200)
         assert before.json == behind.json
+
+    def test_the_options_of_one_entity_are_heeded(self, world: tuple[Site, str]) -> None:
+        cell, path = world
+        (one,) = parts(post(cell, path, request("GET", "Person('ada')?$select=age")))
+        assert one.json == cell.call("GET", f"{path}Person('ada')?$select=age").json()
+        assert "name" not in one.results
+
+    def test_in_the_shape_of_v2_links_are_followed_and_taken_away(self, world: tuple[Site, str]) -> None:
+        cell, path = world
+        cell.call("POST", f"{path}Person", json={"__id": "v2"})
+        cell.call("POST", f"{path}Person('v2')/_Tag", json={"__id": "tag-v2"})
+        verbose = {"Accept": "application/json;odata=verbose"}
+        answer = post(
+            cell,
+            path,
+            request("GET", "Person('v2')/_Tag", **verbose),
+            request("GET", "Person('v2')/$links/_Tag", **verbose),
+            request("DELETE", "Person('v2')/$links/_Tag('tag-v2')", **verbose),
+        )
+        followed, told, gone = answer.text.split(f"--{BOUNDARY}\r\n")[1:]
+        assert "HTTP/1.1 200" in followed and '"__id":"tag-v2"' in followed
+        assert "HTTP/1.1 200" in told and f"""{{"uri":"{cell.url}{path}Tag('tag-v2')"}}""" in told
+        assert "HTTP/1.1 204" in gone
+        assert results(cell.call("GET", f"{path}Person('v2')/_Tag")) == []
 
     def test_etags_are_heeded(self, world: tuple[Site, str]) -> None:
         cell, path = world

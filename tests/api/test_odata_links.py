@@ -320,6 +320,11 @@ class TestListing:
         assert [each["number"] for each in results(rest)] == [4, 3, 2, 1, 0]
         assert "loose" not in ids(rest)
 
+    def test_they_are_searched(self, od: Collection) -> None:
+        assert [each["number"] for each in results(od.get("A('a')/_B", q="17"))] == [17]
+        assert ids(od.get("A('none')/_B", q="17")) == []
+        assert od.get("A('a')/_B/$count", q="17").text == "1"
+
     def test_they_are_counted(self, od: Collection) -> None:
         assert od.get("A('a')/_B/$count").text == "30"
         assert od.get("A('a')/_B/$count", filter="number lt 5").text == "5"

@@ -62,7 +62,7 @@ def refusals_named(docstring: str) -> set[str]:
     return set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[A-Z]{4,}\b", told))
 
 
-_LOOKING = frozenset({"require_at", "require_set", "require_any"})
+_LOOKING = frozenset({"require_at", "require_set", "require_any", "require_in"})
 
 
 def late_checks(tree: ast.Module) -> Iterator[str]:
@@ -75,7 +75,11 @@ def late_checks(tree: ast.Module) -> Iterator[str]:
             continue
         access = _parameter(node, "Access")
         reaches = isinstance(node, ast.AsyncFunctionDef) or _parameter(node, "Ports") is not None
-        if access is not None and reaches and not _asks(_first_statement(node), access):
+        if (
+            access is not None
+            and reaches
+            and not (_asks(_first_statement(node), access) or _asks_within(node, access))
+        ):
             yield f"line {node.lineno}: {node.name}"
 
 
@@ -91,6 +95,20 @@ def _parameter(function: Function, type_name: str) -> str | None:
 def _first_statement(function: Function) -> ast.stmt | None:
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     return body[0] if body else None
+
+
+def _asks_within(function: Function, access: str) -> bool:
+    """Whether *function* only runs a transaction whose body asks before anything else, but for saying what for."""
+    match function.body[1:] if ast.get_docstring(function) is not None else function.body:
+        case [ast.AsyncFunctionDef(body=[*_, _] as body), ast.Return()]:
+            first = body[1] if isinstance(body[0], ast.Assign) and not _awaits(body[0]) else body[0]
+            return _asks(first, access)
+        case _:
+            return False
+
+
+def _awaits(statement: ast.stmt) -> bool:
+    return any(isinstance(each, ast.Await) for each in ast.walk(statement))
 
 
 def _asks(statement: ast.stmt | None, access: str) -> bool:

@@ -57,6 +57,8 @@ def test_a_docstring_without_raises_names_no_kind() -> None:
         "place = await access.require_at(READ, path)",
         "place: Place = await access.require_at(READ, path)",
         "home = await access.require_set(ports, service, concern, READ)",
+        "async def find(tx):\n        home = await access.require_in(tx)\n        go()\n    return await read(find)",
+        "async def find(tx):\n        what = A()\n        await access.require_in(tx)\n    return await read(find)",
     ],
 )
 def test_asking_first_passes(body: str) -> None:
@@ -70,6 +72,9 @@ def test_asking_first_passes(body: str) -> None:
         "go()\n    access.require(ROOT)",
         "access.require_at(READ, place)",
         "home = access.require_set(ports, service, concern, READ)",
+        "async def find(tx):\n        go()\n        await access.require_in(tx)\n    return await read(find)",
+        "async def find(tx):\n        a = await go()\n        await access.require_in(tx)\n    return await x(find)",
+        "async def find(tx):\n        await access.require_in(tx)\n    go()\n    return await read(find)",
         "await access.require(ROOT)",
         "access.may(ROOT)",
         "other.require(ROOT)",

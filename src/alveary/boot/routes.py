@@ -6,6 +6,7 @@ What does not belong here: how a request comes to its route (``http.routing``).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -13,48 +14,53 @@ from alveary.api import cell, dav, oauth, odata, service, snapshot, unit
 from alveary.errors import NOT_IMPLEMENTED, Refusal
 from alveary.http.call import Call
 from alveary.http.response import Response
-from alveary.http.routing import EVERY_METHOD, Handler, Route, Routes
+from alveary.http.routing import EVERY_METHOD, Route, Routes
 from alveary.model.tree import NodeKind
 from alveary.usecases.access import BoxPath
 from alveary.usecases.boxes import takes_basic
-from alveary.usecases.files import READ, face_of
+from alveary.usecases.files import READ, Face, face_of
 
 
-async def _not_yet(call: Call, segments: tuple[str, ...]) -> Response:
+async def _not_yet(call: Call, path: BoxPath, depth: int) -> Response:
     """Nothing: streams are stored, and not served yet; who may not read there is not told that."""
-    await call.access.require_at(call.ports, BoxPath(segments[0], segments[1:]), READ)
+    await call.access.require_at(call.ports, path, READ)
     raise Refusal(NOT_IMPLEMENTED)
 
 
-async def _scripts(call: Call, segments: tuple[str, ...]) -> Response:
+async def _scripts(call: Call, path: BoxPath, depth: int) -> Response:
     """A service, within a task: its time limits need one, which the start of a request does not have."""
     await asyncio.sleep(0)
-    return await service.serve(call, segments)
+    return await service.serve(call, path)
+
+
+async def _files(call: Call, path: BoxPath, depth: int) -> Response:
+    return await dav.serve(call, path)
 
 
 _BOX_AND_NAME: Final = 2
 _READING: Final = frozenset({"GET", "HEAD"})
 
-FACES: Final[dict[NodeKind, Handler]] = {
-    NodeKind.COLLECTION: dav.serve,
+FACES: Final[dict[NodeKind, Callable[[Call, BoxPath, int], Awaitable[Response]]]] = {
+    NodeKind.COLLECTION: _files,
     NodeKind.SERVICE: _scripts,
     NodeKind.ODATA: odata.collection,
     NodeKind.STREAM: _not_yet,
 }
-"""Which face answers below a collection of that kind."""
+"""Which face answers below a collection of that kind; how many names lead to it is told to each."""
 
 
 async def in_box(call: Call, segments: tuple[str, ...]) -> Response:
     """Any request on a box or below it, by the face of the collection it is in."""
     # Directly under a box there is nothing but WebDAV, and the service documents of OData collections.
-    kind = NodeKind.COLLECTION
+    path = BoxPath(segments[0], segments[1:])
+    face = Face(NodeKind.COLLECTION, 0)
     reading = call.request.method in _READING
     if len(segments) >= (_BOX_AND_NAME if reading else _BOX_AND_NAME + 1):
-        kind = await face_of(call.ports, call.here, BoxPath(segments[0], segments[1:]), reading=reading)
+        face = await face_of(call.ports, call.here, path, reading=reading)
     try:
-        return await FACES[kind](call, segments)
+        return await FACES[face.kind](call, path, face.depth)
     except Refusal as refusal:
-        if refusal.kind.status == HTTPStatus.UNAUTHORIZED and await takes_basic(call.ports, call.here, segments[0]):
+        if refusal.kind.status == HTTPStatus.UNAUTHORIZED and await takes_basic(call.ports, call.here, path.box):
             raise Refusal(refusal.kind, **{**refusal.params, "challenge": ("Bearer", "Basic")}) from None
         raise
 

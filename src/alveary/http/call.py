@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from alveary.http.request import Request
 from alveary.model.cell import Cell
+from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.usecases.access import Access
 from alveary.wire.odata_options import Query, parse_query
 from alveary.wire.urls import Urls
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One request on its way to one use case. ``cell`` is None at unit level."""
 

@@ -6,10 +6,11 @@ What belongs here: the headers of every answer, CORS. What does not: what is ans
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from alveary.http.request import Request
+from alveary.model.values import frozen
 
 Headers = Mapping[str, str | tuple[str, ...]]
 """Response headers by lower-case name; a tuple makes one line of each value."""
@@ -25,7 +26,7 @@ _EXPOSED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Response:
     """An answer: status, headers and a body, which is bytes, a stream, or None for none.
 

@@ -160,6 +160,12 @@ def _put(document: dict[str, JsonValue], column: str, value: JsonValue) -> None:
         document[column] = value
 
 
+def _tells_time(kind: EdmType | ComplexType) -> bool:
+    if isinstance(kind, ComplexType):
+        return any(_tells_time(each.type) for each in kind.properties)
+    return kind is EdmType.DATETIME
+
+
 class Ends(StrEnum):
     """How many entities stand at this end of an association, and how many at the other."""
 
@@ -241,6 +247,8 @@ class EntitySet:
     stored: tuple[Property, ...] = field(init=False, repr=False, compare=False)
     has_unique: bool = field(init=False, repr=False, compare=False)
     has_url_key: bool = field(init=False, repr=False, compare=False)
+    urls: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    has_moments: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         owned = self.owner.names if self.owner else ()
@@ -248,7 +256,10 @@ class EntitySet:
         object.__setattr__(self, "stored", tuple(each for each in self.properties if each.name not in owned))
         unique = any(each.unique or each.is_key or each.unique_key is not None for each in self.properties)
         object.__setattr__(self, "has_unique", unique)
-        object.__setattr__(self, "has_url_key", any(self.by_name[name].url for name in self.key))
+        urls = tuple(each.name for each in self.properties if each.url)
+        object.__setattr__(self, "urls", urls)
+        object.__setattr__(self, "has_url_key", not set(urls).isdisjoint(self.key))
+        object.__setattr__(self, "has_moments", any(_tells_time(each.type) for each in self.properties))
 
     @property
     def is_open(self) -> bool:

@@ -12,6 +12,7 @@ from enum import Enum, StrEnum, auto
 
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import EntityKind
+from alveary.model.values import frozen
 
 
 class Source(Enum):
@@ -145,7 +146,7 @@ class Along:
     direction: Direction
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """Entities of a kind: those of a ``scope`` or a ``node`` when given, linked, filtered, sorted, a part of them.
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from alveary.model import acl as acls
 from alveary.model.acl import Acl
+from alveary.model.values import frozen
 
 SOURCE_COLLECTION: Final = "__src"
 """The collection under a service collection that holds its scripts."""
@@ -73,7 +74,7 @@ class Box:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """What a path leads to: the nodes found from the cell's own downwards, and the segments that lead nowhere.
 

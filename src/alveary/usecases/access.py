@@ -34,6 +34,7 @@ from alveary.ports.store import NodeReader
 
 H = TypeVar("H")
 H_co = TypeVar("H_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Who(StrEnum):
@@ -97,6 +98,13 @@ class Guarded(Protocol[H_co]):
         """The same, once the subject may do one of those with any set."""
 
 
+class Opened(Protocol[T_contra, H_co]):
+    """The same within a transaction."""
+
+    async def open(self, tx: T_contra, access: Access, concern: Concern, doing: Doing) -> H_co:
+        """What there is, once the subject may do that with it."""
+
+
 class _HasNodes(Protocol):
     @property
     def nodes(self) -> NodeReader: ...
@@ -110,7 +118,7 @@ class BoxPath:
     segments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """Who is asking.
 
@@ -242,6 +250,14 @@ class Access:
             Refusal: as :meth:`require` and :meth:`require_at`.
         """
         return await service.admit(ports, self, concern, doing)
+
+    async def require_in(self, tx: T_contra, service: Opened[T_contra, H], concern: Concern, doing: Doing) -> H:
+        """The same within a transaction, of which it is the first statement.
+
+        Raises:
+            Refusal: as :meth:`require_set`.
+        """
+        return await service.open(tx, self, concern, doing)
 
     async def require_any(self, ports: Ports, service: Guarded[H], *doings: Doing) -> H:
         """What *service* has, once the subject may do one of those with any of its entity sets.

@@ -7,7 +7,7 @@ change of an entity of a kind (``lifecycles``), JSON.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from alveary.errors import (
     ENTITY_ETAG_MISMATCH,
@@ -21,6 +21,7 @@ from alveary.model.control_edm import ACCOUNT, UNSERVED
 from alveary.model.edm import EntitySet, Fresh, Parsed, Row
 from alveary.model.entities import EntityKind, JsonValue
 from alveary.model.schema_edm import SERVER_SET
+from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx, WriteTx
 from alveary.usecases import rows
@@ -74,14 +75,12 @@ async def retrieve(ports: Ports, access: Access, service: Service, address: Addr
     Raises:
         Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, ENTITY_KEY_UNREADABLE, NO_SUCH_ENTITY, EXPAND_UNKNOWN.
     """
-    home = await access.require_set(ports, service, Concern(address.entity_set), Doing.READ)
-    concern = Concern(address.entity_set)
-    for each in concerns_of(home, home.named(address.entity_set), options.expand):
-        await access.require_set(ports, service, each, Doing.READ)
 
     async def find(tx: ReadTx) -> Row:
-        home = await service.open(tx, access, concern, Doing.READ)
+        home = await access.require_in(tx, service, Concern(address.entity_set), Doing.READ)
         entity_set = home.named(address.entity_set)
+        for concern in concerns_of(home, entity_set, options.expand):
+            await access.require_in(tx, service, concern, Doing.READ)
         entity = await rows.get(tx, home, entity_set, rows.key_of(ports, entity_set, address.key))
         shown = await rows.show(tx, home, entity_set, [entity])
         (found,) = await expanded(ports, tx, home, shown, options.expand, listed=False)
@@ -163,7 +162,7 @@ async def remove(ports: Ports, access: Access, service: Service, address: Addres
 # What a client says, before and within the transaction
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """What a client says of an entity of a set, checked as far as can be without a transaction.
 
@@ -199,8 +198,8 @@ class Draft:
         fresh = Fresh(ports.clock.now_ms(), ports.ids.hex)
         unknown = entity_set.is_open and undeclared(entity_set, members)
         early = entity_set.parse_new(members, fresh) if whole and not unknown else None
-        if early is not None and _holds(early.values, fresh.now_ms):
-            early = None
+        if early is not None and entity_set.has_moments and _holds(early.values, fresh.now_ms):
+            early = None  # a moment that may be that of the request is to be that of the transaction
         return cls(entity_set, members, fresh, await _hidden(ports, entity_set, password), early)
 
     def parsed(self, entity_set: EntitySet, now_ms: int) -> Parsed:
@@ -225,10 +224,10 @@ def _holds(value: JsonValue, moment_ms: int) -> bool:
 
 def _localize(ports: Ports, entity_set: EntitySet, members: dict[str, JsonValue]) -> None:
     """Put URLs of the unit into the form that is stored."""
-    for each in entity_set.properties:
-        value = members.get(each.name) if each.url else None
+    for name in entity_set.urls:
+        value = members.get(name)
         if isinstance(value, str):
-            members[each.name] = ports.urls.to_local(value)
+            members[name] = ports.urls.to_local(value)
 
 
 def _without_id(entity_set: EntitySet, members: dict[str, JsonValue]) -> dict[str, JsonValue]:

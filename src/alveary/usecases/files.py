@@ -121,39 +121,38 @@ def existing(place: Place) -> Node:
     raise Refusal(NO_SUCH_RESOURCE, url=_shown(place))
 
 
-async def face_of(ports: Ports, cell: Cell, path: BoxPath, *, reading: bool = False) -> NodeKind:
-    """The kind of the collection that decides what requests on *path* mean; a plain one when none does.
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The collection that decides what a request means: its kind, and how many names below the box lead to it."""
+
+    kind: NodeKind
+    depth: int
+
+
+_PLAIN: Final = Face(NodeKind.COLLECTION, 0)
+
+
+async def face_of(ports: Ports, cell: Cell, path: BoxPath, *, reading: bool = False) -> Face:
+    """The collection that decides what requests on *path* mean; a plain one of no depth when none does.
 
     A collection itself, and the sources of a service, are WebDAV's whatever it is; but *reading* an OData collection
     is OData's.
     """
-    asked = path.segments if reading else path.segments[:-1]
 
-    async def locate(tx: ReadTx) -> Place:
-        return await tx.nodes.locate(path.box, asked)
+    async def find(tx: ReadTx) -> Face:
+        place = await tx.nodes.locate(path.box, path.segments[:-1])
+        for depth, node in enumerate(place.chain[_CELL_AND_BOX:], start=1):
+            if node.kind is NodeKind.SERVICE and path.segments[depth] == SOURCE_COLLECTION:
+                return _PLAIN
+            if node.kind in _OWN_FACE:
+                return Face(node.kind, depth)
+        if reading and not place.rest:
+            node_itself = (await tx.nodes.locate(path.box, path.segments)).node
+            if node_itself is not None and node_itself.kind is NodeKind.ODATA:
+                return Face(NodeKind.ODATA, len(path.segments))
+        return _PLAIN
 
-    place = await ports.store.contents(cell).read(locate)
-    for index, node in enumerate(place.chain[_CELL_AND_BOX:]):
-        if index + 1 == len(path.segments):
-            return node.kind if node.kind is NodeKind.ODATA else NodeKind.COLLECTION
-        if node.kind is NodeKind.SERVICE and path.segments[index + 1] == SOURCE_COLLECTION:
-            return NodeKind.COLLECTION
-        if node.kind in _OWN_FACE:
-            return node.kind
-    return NodeKind.COLLECTION
-
-
-async def split_at_collection(ports: Ports, cell: Cell, path: BoxPath) -> tuple[BoxPath, tuple[str, ...]]:
-    """The OData collection that *path* leads into, and what follows it."""
-
-    async def locate(tx: ReadTx) -> Place:
-        return await tx.nodes.locate(path.box, path.segments)
-
-    place = await ports.store.contents(cell).read(locate)
-    for index, node in enumerate(place.chain[_CELL_AND_BOX:], start=1):
-        if node.kind is NodeKind.ODATA:
-            return BoxPath(path.box, path.segments[:index]), path.segments[index:]
-    raise Refusal(NO_SUCH_RESOURCE, url=_shown(place))
+    return await ports.store.contents(cell).read(find)
 
 
 def _shown(place: Place) -> str:

@@ -28,6 +28,7 @@ from alveary.usecases.access import Access, Concern, Doing
 from alveary.usecases.rows import Address, HasEntities
 from alveary.usecases.services import Home, Service
 from alveary.wire.odata_filter import parse_filter
+from alveary.wire.odata_json import once_per_set
 from alveary.wire.odata_options import Expand, ListOptions, after, decode_token, encode_token, parse_order
 
 NEWEST_FIRST: Final = (Order(Column(EdmType.DATETIME, Source.PUBLISHED), descending=True),)
@@ -49,6 +50,15 @@ class Page:
     next_token: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is listed: a set, or what links lead to in it."""
+
+    home: Home
+    entity_set: EntitySet
+    along: Along | None = None
+
+
 async def list_page(ports: Ports, access: Access, service: Service, name: str, options: ListOptions) -> Page:
     """The entities of the set of that name, those that *options* want of them.
 
@@ -56,13 +66,10 @@ async def list_page(ports: Ports, access: Access, service: Service, name: str, o
         Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, FILTER_UNREADABLE and what else is wrong with a filter,
             ORDERBY_UNREADABLE, ORDERBY_LIST, EXPAND_UNKNOWN, QUERY_VALUE, QUERY_TOO_LONG.
     """
-    home = await access.require_set(ports, service, Concern(name), Doing.READ)
-    for concern in concerns_of(home, home.named(name), options.expand):
-        await access.require_set(ports, service, concern, Doing.READ)
 
     async def find(tx: ReadTx) -> Page:
-        home = await service.open(tx, access, Concern(name), Doing.READ)
-        return await _page(ports, tx, home, home.named(name), options, None)
+        home = await access.require_in(tx, service, Concern(name), Doing.READ)
+        return await _page(ports, access, service, tx, Target(home, home.named(name)), options)
 
     return await ports.store.contents(access.here).look(find)
 
@@ -73,10 +80,9 @@ async def count(ports: Ports, access: Access, service: Service, name: str, optio
     Raises:
         Refusal: as :func:`list_page`.
     """
-    await access.require_set(ports, service, Concern(name), Doing.READ)
 
     async def find(tx: ReadTx) -> int:
-        home = await service.open(tx, access, Concern(name), Doing.READ)
+        home = await access.require_in(tx, service, Concern(name), Doing.READ)
         return await tx.entities.matching(query_of(ports, home.named(name), options, None, home.node))
 
     return await ports.store.contents(access.here).look(find)
@@ -90,17 +96,12 @@ async def list_related(
     Raises:
         Refusal: as :func:`list_page`; NO_SUCH_NAVIGATION, NO_SUCH_ENTITY, ENTITY_KEY_UNREADABLE.
     """
-    home = await access.require_set(ports, service, Concern(source.entity_set, navigation), Doing.READ)
-    concern = Concern(source.entity_set, navigation)
-    way = home.named(source.entity_set).navigation(navigation)
-    if way is not None:
-        for each in concerns_of(home, home.named(way.target), options.expand):
-            await access.require_set(ports, service, each, Doing.READ)
 
     async def find(tx: ReadTx) -> tuple[Page, Navigation]:
-        home = await service.open(tx, access, concern, Doing.READ)
+        home = await access.require_in(tx, service, Concern(source.entity_set, navigation), Doing.READ)
         way, origin = await _origin(ports, tx, home, source, navigation, (NO_SUCH_NAVIGATION, NO_SUCH_ENTITY))
-        return await _page(ports, tx, home, home.named(way.target), options, along(way, origin.id)), way
+        target = Target(home, home.named(way.target), along(way, origin.id))
+        return await _page(ports, access, service, tx, target, options), way
 
     return await ports.store.contents(access.here).look(find)
 
@@ -113,11 +114,10 @@ async def list_links(
     Raises:
         Refusal: as :func:`list_related`, with NO_SUCH_ASSOCIATION.
     """
-    await access.require_set(ports, service, Concern(source.entity_set, navigation, links_alone=True), Doing.READ)
-    concern = Concern(source.entity_set, navigation, links_alone=True)
 
     async def find(tx: ReadTx) -> tuple[Page, Navigation]:
-        home = await service.open(tx, access, concern, Doing.READ)
+        concern = Concern(source.entity_set, navigation, links_alone=True)
+        home = await access.require_in(tx, service, concern, Doing.READ)
         way, origin = await _origin(ports, tx, home, source, navigation, (NO_SUCH_ASSOCIATION, NO_SUCH_ENTITY))
         target = home.named(way.target)
         query = replace(linked(target, way, origin.id), order=BY_KEY, skip=options.skip, top=_top(ports, options))
@@ -169,7 +169,7 @@ def query_of(
     """
     where = None
     if options.filter is not None:
-        where = parse_filter(options.filter, entity_set, ports.config.limits, ports.urls.to_local)
+        where = _filter(ports, entity_set, options.filter)
     order = () if options.orderby is None else parse_order(options.orderby, entity_set)
     return Query(
         entity_set.kind,
@@ -180,6 +180,29 @@ def query_of(
         words=options.words,
         order=order,
     )
+
+
+def _filter(ports: Ports, entity_set: EntitySet, text: str) -> Expression:
+    """What the ``$filter`` *text* says; one that was read before of the same set is not read again."""
+    known, limits = _known_filters(entity_set), ports.config.limits
+    question = text, ports.urls, limits.filter_terms, limits.filter_depth
+    found = known.get(question)
+    if found is None:
+        found = parse_filter(text, entity_set, limits, ports.urls.to_local)
+        if len(known) >= _KNOWN_FILTERS:
+            known.clear()
+        if len(text) <= _KNOWN_CHARS:
+            known[question] = found
+    return found
+
+
+_KNOWN_FILTERS: Final = 256
+_KNOWN_CHARS: Final = 256
+
+
+@once_per_set
+def _known_filters(_: EntitySet) -> dict[object, Expression]:
+    return {}
 
 
 def part_of(ports: Ports, query: Query, options: ListOptions) -> Query:
@@ -215,9 +238,12 @@ def _top(ports: Ports, options: ListOptions) -> int:
 
 
 async def _page(
-    ports: Ports, tx: ReadTx, home: Home, entity_set: EntitySet, options: ListOptions, way: Along | None
+    ports: Ports, access: Access, service: Service, tx: ReadTx, target: Target, options: ListOptions
 ) -> Page:
-    query = query_of(ports, entity_set, options, way, home.node)
+    home, entity_set = target.home, target.entity_set
+    for concern in concerns_of(home, entity_set, options.expand):
+        await access.require_in(tx, service, concern, Doing.READ)
+    query = query_of(ports, entity_set, options, target.along, home.node)
     counted = await tx.entities.matching(query) if options.count else None
     part = part_of(ports, query, options)
     found = await rows.show(tx, home, entity_set, await tx.entities.query(part))

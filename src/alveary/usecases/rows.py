@@ -6,7 +6,7 @@ What does not belong here: privileges, and what a change sets in motion.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from alveary.errors import (
@@ -21,13 +21,14 @@ from alveary.model.edm import EntityKey, EntitySet, Owner, Parsed, Property, Row
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import Entity, JsonValue
 from alveary.model.queries import All, Column, Compare, Comparison, Literal, Query, Source
+from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import EntityReader, WriteTx
 from alveary.usecases.services import Home
 from alveary.wire.odata_keys import parse_key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """An entity as a URL names it: its set, and what stands between the parentheses."""
 

@@ -18,6 +18,7 @@ from alveary.model.privileges import BoxPrivilege
 from alveary.model.schema_edm import SCHEMA_NAMESPACE, SCHEMA_SETS
 from alveary.model.tree import Place
 from alveary.model.user_edm import NAMESPACE, Schema
+from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import NodeReader, ReadTx, SchemaReader
 from alveary.usecases.access import Access, BoxPath, Concern, Doing, Need
@@ -93,14 +94,7 @@ class ControlService:
         Raises:
             Refusal: NO_SUCH_ENTITY_SET, or as Access.require.
         """
-        entity_set = CONTROL_HOME.named(concern.entity_set)
-        guards = [GUARDS[entity_set.name]]
-        if concern.navigation is not None and (along := entity_set.navigation(concern.navigation)) is not None:
-            links = LINK_GUARDS.get(along.name) if concern.links_alone else None
-            guards = [*guards, GUARDS[along.target]] if links is None else [links]
-        for guard in guards:
-            access.require(guard.read if doing is Doing.READ else guard.write)
-        return CONTROL_HOME
+        return _admit_control(access, concern, doing)
 
     async def admit_any(self, ports: Ports, access: Access, doings: Sequence[Doing]) -> Home:
         """The control sets, once the subject may do one of those with any of them.
@@ -116,8 +110,12 @@ class ControlService:
         return CONTROL_HOME
 
     async def open(self, tx: HasSchemas, access: Access, concern: Concern, doing: Doing) -> Home:
-        """The control sets: what the subject may do with them has not changed."""
-        return CONTROL_HOME
+        """The same within a transaction.
+
+        Raises:
+            Refusal: as :meth:`admit`.
+        """
+        return _admit_control(access, concern, doing)
 
     def event(self, what: str, entity_set: str, via: tuple[str, str] | None = None) -> str:
         """``cellctl.Role.create``, ``cellctl.Account.links.Role.create``."""
@@ -127,11 +125,22 @@ class ControlService:
         return f"cellctl.{first}.{via[0]}.{second}.{what}"
 
 
+def _admit_control(access: Access, concern: Concern, doing: Doing) -> Home:
+    entity_set = CONTROL_HOME.named(concern.entity_set)
+    guards = [GUARDS[entity_set.name]]
+    if concern.navigation is not None and (along := entity_set.navigation(concern.navigation)) is not None:
+        links = LINK_GUARDS.get(along.name) if concern.links_alone else None
+        guards = [*guards, GUARDS[along.target]] if links is None else [links]
+    for guard in guards:
+        access.require(guard.read if doing is Doing.READ else guard.write)
+    return CONTROL_HOME
+
+
 CONTROL_HOME: Final = Home(CELL_SETS, CELL_NAMESPACE, {each.name: each for each in CELL_COMPLEX_TYPES})
 CONTROL: Final = ControlService()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SchemaService:
     """The schema of the OData collection at ``path``."""
 
@@ -173,7 +182,7 @@ class SchemaService:
         return f"odata.{entity_set}.{what}" if via is None else f"odata.{entity_set}.{via[0]}.{via[1]}.{what}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserDataService:
     """The user data of the OData collection at ``path``."""
 

@@ -8,7 +8,7 @@ property; the shape ``v2`` is what OData V2 says where the two differ. What does
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from alveary.errors import BODY_NOT_JSON, FIELD_FORMAT, Refusal
 from alveary.model.edm import PUBLISHED, SERVER_SET, UPDATED, ComplexType, EntityKey, EntitySet, Property, Row
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import JsonValue
+from alveary.model.values import frozen
 from alveary.wire.etags import ETag
 from alveary.wire.odata_keys import encode_key, parse_key, split_segment
 
@@ -32,7 +33,7 @@ ID: Final = "__id"
 """The key of user data and messages, which comes before all else."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """How entities are shown.
 
@@ -125,7 +126,7 @@ class _Member:
     is_declared: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
     """How the entities of a set are shown."""
 
@@ -253,8 +254,10 @@ def render_entity(row: Row, view: View) -> bytes:
 
 def render_entities(rows: Sequence[Row], view: View, *, count: int | None, next_url: str | None) -> bytes:
     """A list of entities; how many there are in all, and where the list goes on, when given."""
-    related = view.whole()
-    return _list([_entity(row, view, related) for row in rows], count, next_url)
+    if view.select is not None or any(row.related for row in rows):
+        related = view.whole()
+        return _list([_entity(row, view, related) for row in rows], count, next_url)
+    return b"".join((b'{"d":{"results":[', b",".join([_spelled(row, view) for row in rows]), _tail(count, next_url)))
 
 
 def render_links(rows: Iterable[Row], view: View, count: int | None, *, to_one: bool = False) -> bytes:
@@ -343,6 +346,45 @@ def _expanded(entities: list[JsonValue], to_one: bool, shape: str) -> JsonValue:
     if to_one:
         return entities[0] if entities else None
     return {"results": entities}
+
+
+def _spelled(row: Row, view: View) -> bytes:
+    """*row* as it stands in a list: what was spelled before, as long as it is the same version of it."""
+    plan = _plan(row.entity_set)
+    whose = row.id, row.version, row.updated_ms, row.key.values, row.owner_key
+    what = plan, whose, view.service_url, view.shape, view.with_navigations, view.hide_absent_dynamic
+    found = _SPELLED.get(what)
+    if found is None:
+        found = _dump(_entity(row, view, view))
+        _SPELLED.put(what, found)
+    return found
+
+
+class _Spelled:
+    """Entities in JSON, the ones that were last asked for; all go when they are too much."""
+
+    def __init__(self) -> None:
+        self._texts: dict[Hashable, bytes] = {}
+        self._held_bytes = 0
+        self.get = self._texts.get
+
+    def put(self, what: Hashable, text: bytes) -> None:
+        if self._held_bytes > _SPELLED_BYTES:
+            self._texts.clear()
+            self._held_bytes = 0
+        self._texts[what] = text
+        self._held_bytes += len(text) + _ENTRY_BYTES
+
+
+_SPELLED_BYTES: Final = 8 * 1024 * 1024
+_ENTRY_BYTES: Final = 400
+_SPELLED: Final = _Spelled()
+
+
+def _tail(count: int | None, next_url: str | None) -> bytes:
+    """What follows the results of a list."""
+    counted = b"" if count is None else b',"__count":"%d"' % count
+    return b"]" + counted + (b"" if next_url is None else b',"__next":' + _dump(next_url)) + b"}}"
 
 
 def _list(results: list[JsonValue], count: int | None, next_url: str | None) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, Self
 from urllib.parse import parse_qsl
 
@@ -36,6 +37,7 @@ from alveary.model.edm import EntitySet
 from alveary.model.edm_values import NUMERIC, EdmType
 from alveary.model.entities import JsonValue
 from alveary.model.queries import All, Column, Compare, Comparison, Expression, Literal, Order, Some, Source
+from alveary.model.values import frozen
 from alveary.wire.odata_filter import NAME
 from alveary.wire.odata_literals import MOMENT, NUMBER, TEXT, WORDS
 
@@ -59,9 +61,10 @@ _COUNTS: Final = {"allpages": True, "none": False}
 _VERBOSE: Final = "odata=verbose"
 
 
+@lru_cache(maxsize=1024)
 def parse_query(query_string: str) -> Query:
     """The options in what follows the ``?`` of a URL."""
-    return dict(reversed(parse_qsl(query_string, keep_blank_values=True)))
+    return MappingProxyType(dict(reversed(parse_qsl(query_string, keep_blank_values=True))))
 
 
 # The format
@@ -74,7 +77,7 @@ class Format(Enum):
     ATOM = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """How a client is answered: the format, and whose ``shape`` JSON has: ``personium`` or ``v2``."""
 
@@ -137,7 +140,7 @@ class Expand:
     children: tuple[Expand, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntityOptions:
     """What is wanted of one entity."""
 
@@ -195,7 +198,7 @@ def _expands(tree: _Tree) -> tuple[Expand, ...]:
 # Lists
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListOptions:
     """What is wanted of a list; ``filter`` and ``orderby`` are still texts, as only an entity set can read them.
 

@@ -31,6 +31,7 @@ C = TypeVar("C", bound=apsw.Connection)
 
 GROUP_SIZE: Final = 256
 STREAM_BATCH: Final = 500
+_HELD_ROWS: Final = 500
 _STATEMENTS: Final = 128
 """How many prepared statements a connection keeps."""
 
@@ -44,7 +45,6 @@ _PRAGMAS: Final = (
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=4000",
     "PRAGMA cache_size=-1024",
-    "PRAGMA temp_store=MEMORY",
     "PRAGMA trusted_schema=OFF",
 )
 _NO_SPACE: Final = frozenset(
@@ -95,10 +95,13 @@ class Seat(Enum):
 class NearConnection(apsw.Connection):
     """A connection whose read transaction begins with its first statement: what is remembered costs none.
 
-    While it is ``brief`` it gives up, with ``apsw.InterruptError``, what takes longer than a few milliseconds.
+    The transaction goes on from one reader to the next until :meth:`end`; ``serial`` tells it from others, so that
+    what was asked within it need not be asked again. While a reader is ``brief``, what takes
+    longer than a few milliseconds is given up with ``apsw.InterruptError``.
     """
 
-    brief = False
+    serial = 0
+    _brief = False
     _reading = False
     _ticks = 0
     _until_s = 0.0
@@ -106,7 +109,16 @@ class NearConnection(apsw.Connection):
     def tick(self) -> bool:
         """Whether to give up, asked every ``_TICK_STEPS`` steps."""
         self._ticks += 1
-        return self.brief and (self._ticks > _BRIEF_TICKS or time.monotonic() > self._until_s)
+        return self._brief and (self._ticks > _BRIEF_TICKS or time.monotonic() > self._until_s)
+
+    @contextmanager
+    def brief(self) -> Iterator[None]:
+        """Within the block, the time of readers is short."""
+        self._brief, self._ticks, self._until_s = True, 0, time.monotonic() + _BRIEF_S
+        try:
+            yield
+        finally:
+            self._brief = False
 
     def execute(  # type: ignore[override]  # what the unit uses of it
         self, statement: str, bindings: Any = None
@@ -114,16 +126,75 @@ class NearConnection(apsw.Connection):
         """Run *statement* within the read transaction."""
         if not self._reading:
             self._reading = True
-            self._ticks = 0
-            self._until_s = time.monotonic() + _BRIEF_S
             super().execute("BEGIN")
         return super().execute(statement, bindings)
 
     def end(self) -> None:
         """End the read transaction, if one was begun."""
+        self.serial += 1
         if self._reading:
             self._reading = False
             super().execute("COMMIT")
+
+
+class Collision(Exception):  # noqa: N818 - nobody hears of it
+    """What was held back cannot be written: an id or a key is taken."""
+
+
+class WriterConnection(apsw.Connection):
+    """A connection that holds new rows back while it is ``holding``: many go in by one statement.
+
+    They are written before any other statement is run, so that none can tell. What cannot be written by then is a
+    :class:`Collision`: the group is run again, holding nothing back.
+    """
+
+    def __init__(self, path: str, **options: Any) -> None:
+        """Open *path*; whose rows are held back says by ``write_held`` how they are written."""
+        super().__init__(path, **options)
+        self.holding = False
+        self.write_held: Callable[[list[Any]], None] = list.clear
+        self._held: list[Any] = []
+
+    def hold(self, row: object) -> None:
+        """Hold *row* back."""
+        self._held.append(row)
+        if len(self._held) >= _HELD_ROWS:
+            self.release()
+
+    def release(self) -> None:
+        """Write what is held back.
+
+        Raises:
+            Collision: some of it cannot be written.
+        """
+        if self._held:
+            held, self._held = self._held, []
+            self.write_held(held)
+
+    def forget(self) -> None:
+        """What is held back is not to be written."""
+        self._held = []
+
+    def begin(self, *, holding: bool) -> None:
+        """Begin a transaction, with nothing held back from another."""
+        self._held = []
+        self.holding = holding
+        super().execute("BEGIN IMMEDIATE")
+
+    def execute(  # type: ignore[override]  # what the unit uses of it
+        self, statement: str, bindings: Any = None
+    ) -> apsw.Cursor:
+        """Run *statement*, after what is held back."""
+        if self._held:
+            self.release()
+        return super().execute(statement, bindings)
+
+    def executemany(  # type: ignore[override]  # what the unit uses of it
+        self, statement: str, bindings: Any
+    ) -> apsw.Cursor:
+        """The same for each of *bindings*."""
+        self.release()
+        return super().executemany(statement, bindings)
 
 
 def connect(path: Path) -> apsw.Connection:
@@ -176,11 +247,12 @@ class Database(Generic[Tx]):
         self._threads = threads
         self._long_threads = long_threads
         self._on_garbage = on_garbage
-        self._connection = connect(path)
+        self._connection = _prepared(WriterConnection(str(path), statementcachesize=_STATEMENTS))
         self._tx = transaction(self._connection, Seat.WRITER)
         self._near = _prepared(NearConnection(str(path), statementcachesize=_STATEMENTS))
         self._near.set_progress_handler(self._near.tick, _TICK_STEPS)
         self._near_tx = transaction(self._near, Seat.NEAR)
+        self._commits = self._near_commits = 0
         self._idle: list[tuple[apsw.Connection, Tx]] = []
         self._queue: deque[tuple[Callable[[Tx], Awaitable[Any]], asyncio.Future[Any]]] = deque()
         self._guard = threading.Lock()
@@ -195,11 +267,18 @@ class Database(Generic[Tx]):
 
     async def read(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """What *body* answers, on this thread, at once."""
-        self._near_tx.refresh()
-        try:
-            return drive(body(self._near_tx))
-        finally:
+        return drive(body(self._near_by()))
+
+    def _near_by(self) -> Tx:
+        """The transaction of small reads: the one under way, unless something was committed since it began.
+
+        It ends where a write is accepted and where one is answered, so that no reader keeps the log from its restart.
+        """
+        if self._near_commits != self._commits:
+            self._near_commits = self._commits
             self._near.end()
+        self._near_tx.refresh()
+        return self._near_tx
 
     async def look(self, body: Callable[[Tx], Awaitable[T]], within_s: float) -> T:
         """What *body* answers: on this thread while that is brief, else on one of its own.
@@ -207,15 +286,8 @@ class Database(Generic[Tx]):
         Raises:
             Refusal: QUERY_TOO_LONG when it takes more than *within_s*.
         """
-        self._near_tx.refresh()
-        self._near.brief = True
-        try:
-            return drive(body(self._near_tx))
-        except apsw.InterruptError:
-            pass
-        finally:
-            self._near.brief = False
-            self._near.end()
+        with suppress(apsw.InterruptError), self._near.brief():
+            return drive(body(self._near_by()))
         with self.held():
             return await self._beside(self._scan, body, within_s)
 
@@ -319,6 +391,7 @@ class Database(Generic[Tx]):
     def _enqueue(self, body: Callable[[Tx], Awaitable[T]]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        self._near.end()
         with self._guard:
             self._queue.append((body, future))
             if self._draining:
@@ -352,6 +425,7 @@ class Database(Generic[Tx]):
                 loop.call_soon_threadsafe(self._settle, settled, garbage)
 
     def _settle(self, settled: list[tuple[asyncio.Future[Any], _Outcome]], garbage: list[str]) -> None:
+        self._near.end()
         for future, outcome in settled:
             if future.done():
                 continue
@@ -371,7 +445,7 @@ class Database(Generic[Tx]):
         try:
             return self._transact(bodies, self._apply)
         except Exception as error:
-            if len(bodies) == 1:
+            if len(bodies) == 1 and not isinstance(error, Collision):
                 return [_Outcome(error=error)], []
         try:
             return self._transact(bodies, self._apply_guarded)
@@ -387,15 +461,18 @@ class Database(Generic[Tx]):
         try:
             with vendor_errors():
                 tx.refresh()
-                connection.execute("BEGIN IMMEDIATE")
+                connection.begin(holding=apply == self._apply)
                 outcomes = [apply(body) for body in bodies]
                 tx.before_commit()
                 connection.execute("COMMIT")
         except Exception:
+            connection.forget()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             tx.forget_all()
             raise
+        # In this order: who still reads what was before must not take the new marks for its own.
+        self._commits += 1
         return outcomes, tx.committed()
 
     def _apply(self, body: Callable[[Tx], Awaitable[Any]]) -> _Outcome:
@@ -458,6 +535,7 @@ class Database(Generic[Tx]):
 
     def close(self) -> None:
         """Close every connection. The file is whole without its log afterwards."""
+        self._near.end()  # a reader under way would keep the log from being taken over
         with suppress(apsw.Error):  # on a full disk the log stays, and is read at the next start
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for connection in (*(pair[0] for pair in self._idle), self._near, self._connection):

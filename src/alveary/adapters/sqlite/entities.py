@@ -5,12 +5,13 @@ What does not belong here: the rules of any entity set.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from typing import Any, Final
 
 import apsw
 import orjson
 
+from alveary.adapters.sqlite.database import Collision, NearConnection, WriterConnection
 from alveary.adapters.sqlite.indexes import LARGE_SET
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.queries import Compiler
@@ -24,8 +25,41 @@ _INSERT: Final = (
     "INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)"
     " VALUES (?,?,?,?,?,?,?,jsonb(?),?,?,?,?)"
 )
+_INSERT_ALL: Final = (
+    "INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)"
+    " SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,"
+    " jsonb(value -> 7), value ->> 8, value ->> 9, value ->> 10, value ->> 11"
+    " FROM json_each(?) ORDER BY json_each.key"
+)
+_REFER_ALL: Final = (
+    "INSERT OR IGNORE INTO ref (source, kind, target) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
+)
 _CONTROL: Final = frozenset({EntityKind.ACCOUNT, EntityKind.ROLE, EntityKind.BOX})
 """The kinds whose change may change who may do what."""
+
+
+class _Answers:
+    """What was found within the read transaction under way, which cannot be otherwise until it ends."""
+
+    def __init__(self, connection: NearConnection) -> None:
+        self._connection = connection
+        self._serial = connection.serial
+        self._found: dict[Hashable, list[Entity]] = {}
+        self._rows = 0
+
+    def get(self, question: Hashable) -> list[Entity] | None:
+        """What was found, None when that was not asked yet."""
+        if self._serial != self._connection.serial:
+            self._serial = self._connection.serial
+            self._found.clear()
+            self._rows = 0
+        return self._found.get(question)
+
+    def put(self, question: Hashable, found: list[Entity]) -> None:
+        """Remember what was found, if it is little."""
+        if len(found) <= _ANSWER_ROWS and self._rows < _REMEMBERED:
+            self._found[question] = found
+            self._rows += len(found) + 1
 
 
 class SqliteEntities:
@@ -36,10 +70,20 @@ class SqliteEntities:
         self._connection = connection
         self._marks = marks
         self._touch_tree = touch_tree
+        self._answers = _Answers(connection) if isinstance(connection, NearConnection) else None
+        self._writer = connection if isinstance(connection, WriterConnection) else None
+        if self._writer is not None:
+            self._writer.write_held = self._add_all
 
     async def find(self, kind: EntityKind, scope: str, key: str) -> Entity | None:
         """The entity of that key."""
-        return self._one("kind = ? AND scope = ? AND key = ?", kind.value, scope, key)
+        question = kind, scope, key
+        if self._answers is not None and (known := self._answers.get(question)) is not None:
+            return known[0]
+        found = self._one("kind = ? AND scope = ? AND key = ?", kind.value, scope, key)
+        if self._answers is not None and found is not None:
+            self._answers.put(question, [found])
+        return found
 
     async def get(self, entity_id: str) -> Entity | None:
         """The entity of that id."""
@@ -47,8 +91,13 @@ class SqliteEntities:
 
     async def query(self, query: Query) -> list[Entity]:
         """The entities that *query* asks for, in its order."""
+        if self._answers is not None and (known := self._answers.get(query)) is not None:
+            return known
         statement = self._compiler(query).rows(_COLUMNS)
-        return [_entity(*row) for row in self._connection.execute(statement.sql, statement.bindings)]
+        found = [_entity(*row) for row in self._connection.execute(statement.sql, statement.bindings)]
+        if self._answers is not None:
+            self._answers.put(query, found)
+        return found
 
     async def matching(self, query: Query) -> int:
         """How many entities *query* is about, whatever part of them it asks for."""
@@ -126,6 +175,9 @@ class SqliteEntities:
 
     async def add(self, entity: Entity) -> bool:
         """Make a new entity with its N:1 links; False, and nothing done, when its id or its key is taken."""
+        if entity.kind is EntityKind.USER_DATA and self._writer is not None and self._writer.holding:
+            self._writer.hold(entity)
+            return True
         self._touch(entity.kind)
         self._connection.execute(f"{_INSERT} ON CONFLICT DO NOTHING", _values(entity))
         added = self._connection.changes() == 1
@@ -133,6 +185,22 @@ class SqliteEntities:
             self._refer(entity)
             self._marks.words.put(self._connection, entity)
         return added
+
+    def _add_all(self, entities: list[Entity]) -> None:
+        """Make new entities with their N:1 links, all by one statement.
+
+        Raises:
+            Collision: an id or a key is taken.
+        """
+        try:
+            self._connection.execute(_INSERT_ALL, (orjson.dumps(list(map(_json_values, entities))).decode(),))
+        except apsw.ConstraintError:
+            raise Collision from None
+        refs = [(each.id, kind, target) for each in entities for kind, target in each.refs]
+        if refs:
+            self._connection.execute(_REFER_ALL, (orjson.dumps(refs).decode(),))
+        for each in entities:
+            self._marks.words.put(self._connection, each)
 
     def _refer(self, entity: Entity) -> None:
         for kind, target in entity.refs:
@@ -316,6 +384,7 @@ class SqlitePrincipals:
 
 _KINDS: Final[dict[str, EntityKind]] = {each.value: each for each in EntityKind}
 _REMEMBERED: Final = 10_000
+_ANSWER_ROWS: Final = 100
 _TRIMMED_EVERY: Final = 1024
 
 
@@ -334,6 +403,15 @@ def _values(entity: Entity) -> tuple[str | int | None, ...]:
         entity.box,
         entity.node,
     )
+
+
+def _json_values(entity: Entity) -> tuple[JsonValue, ...]:
+    values: list[Any] = list(_values(entity))
+    values[_DOCUMENT] = entity.values
+    return tuple(values)
+
+
+_DOCUMENT: Final = 7
 
 
 def _entity(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order

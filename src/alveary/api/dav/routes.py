@@ -54,9 +54,8 @@ RESOURCE: Final[Mapping[str, PathHandler]] = {
 }
 
 
-async def serve(call: Call, segments: tuple[str, ...]) -> Response:
+async def serve(call: Call, path: BoxPath) -> Response:
     """Any method on ``{CellURL}{box}`` and on what is below it."""
-    path = BoxPath(segments[0], segments[1:])
     handler = (RESOURCE if path.segments else BOX).get(call.request.method)
     if handler is None:
         raise Refusal(METHOD_NOT_ALLOWED)

@@ -56,7 +56,7 @@ Answer = BatchAnswer | ChangesetAnswer
 async def run(call: Call, site: Site, serve: Serve) -> Response:
     """POST {service}/$batch: 202 with the answer to each request.
 
-    Source: API reference 390. Deviation: docs/deviations.md#changesets.
+    Source: API reference 368. Deviation: docs/deviations.md#changesets.
     """
     await call.access.require_any(call.ports, site.service, Doing.READ, Doing.WRITE)
     limits = call.ports.config.limits

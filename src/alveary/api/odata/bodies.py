@@ -6,7 +6,6 @@ What does not belong here: which use case is called.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
@@ -16,6 +15,7 @@ from alveary.http.conditional import is_unchanged
 from alveary.http.response import Response
 from alveary.model.edm import Row
 from alveary.model.entities import JsonValue
+from alveary.model.values import frozen
 from alveary.usecases.entities import Given
 from alveary.usecases.lists import Page
 from alveary.usecases.services import Service
@@ -33,7 +33,7 @@ _TEXT: Final = {**_VERSION, "content-type": "text/plain;charset=utf-8"}
 NO_CONTENT: Final = Response(204, _VERSION)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Site:
     """A service as it is addressed: itself, and the URL below which its sets are, which ends in ``/``."""
 

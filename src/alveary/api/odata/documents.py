@@ -32,7 +32,7 @@ _READING: Final = {"GET": None, "HEAD": None, "OPTIONS": None}
 async def service_document(call: Call, site: Site) -> Response:
     """GET {service}: 200 with the names of its entity sets, AtomPub unless JSON is asked for.
 
-    Source: API reference 107, 275, 340; Personium answers AtomPub whatever Accept says, JSON for ``$format=json``.
+    Source: API reference 107, 275, 317; Personium answers AtomPub whatever Accept says, JSON for ``$format=json``.
     """
     home = await call.access.require_any(call.ports, site.service, Doing.READ)
     return service_answer(call, site.url, home)
@@ -58,7 +58,7 @@ def service_answer(call: Call, url: str, home: Home) -> Response:
 async def metadata(call: Call, site: Site) -> Response:
     """GET {service}/$metadata: 200 with its EDMX; for user data also the service document of its schema.
 
-    Source: API reference 276, 341; a cell's and a unit's are told to anyone, as Personium does.
+    Source: API reference 276, 316; a cell's and a unit's are told to anyone, as Personium does.
     """
     if site.service is CONTROL:
         return metadata_answer(call, CONTROL_HOME)

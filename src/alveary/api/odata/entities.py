@@ -44,7 +44,7 @@ VALUE: Final = "$value"
 async def create(call: Call, site: Site, name: str) -> Response:
     """POST {service}/E: 201 with the new entity.
 
-    Source: API reference 201, 212, 223, 234, 245, 256, 2A0, 346, 355, 361, 367, 400.
+    Source: API reference 201, 212, 223, 234, 245, 256, 2A0, 318, 327, 336, 345, 355, 364.
     """
     answer = wanted(call, call.query, posted=True)
     row = await entities.create(call.ports, call.access, site.service, name, given(call), password=password(call))
@@ -54,7 +54,7 @@ async def create(call: Call, site: Site, name: str) -> Response:
 async def list_page(call: Call, site: Site, name: str) -> Response:
     """GET {service}/E: 200 with a list of entities.
 
-    Source: API reference 202, 214, 224, 235, 246, 257, 268, 273, 2A2, 401 to 408.
+    Source: API reference 202, 214, 224, 235, 246, 257, 268, 273, 2A2, 319, 365, 400 to 408.
     """
     answer = wanted(call, call.query)
     options = ListOptions.parse(call.query, call.ports.config.limits)
@@ -84,7 +84,7 @@ async def options_of_set(call: Call, site: Site, name: str) -> Response:
 async def retrieve(call: Call, site: Site, address: Address) -> Response:
     """GET {service}/E(key): 200 with the entity.
 
-    Source: API reference 203, 213, 225, 236, 247, 258, 269, 272, 2A1, 403.
+    Source: API reference 203, 213, 225, 236, 247, 258, 269, 272, 2A1, 320, 366.
     """
     answer = wanted(call, call.query)
     options = EntityOptions.parse(call.query, call.ports.config.limits)
@@ -118,7 +118,7 @@ def _leads_to_property(row: Row, names: tuple[str, ...]) -> bool:
 async def update(call: Call, site: Site, address: Address) -> Response:
     """PUT {service}/E(key): 204; what the body leaves out goes back to its default.
 
-    Source: API reference 204, 215, 226, 237, 248, 259, 2A3, 404.
+    Source: API reference 204, 215, 226, 237, 248, 259, 2A3, 321, 367.
     """
     return await _change(call, site, address, merge=False)
 
@@ -126,7 +126,7 @@ async def update(call: Call, site: Site, address: Address) -> Response:
 async def merge(call: Call, site: Site, address: Address) -> Response:
     """MERGE or PATCH {service}/E(key): 204; what the body leaves out stays as it is.
 
-    Source: API reference 2AB to 2B0, 405.
+    Source: API reference 2AB to 2B0, 369.
     """
     return await _change(call, site, address, merge=True)
 
@@ -148,7 +148,7 @@ async def _change(call: Call, site: Site, address: Address, *, merge: bool) -> R
 async def remove(call: Call, site: Site, address: Address) -> Response:
     """DELETE {service}/E(key): 204.
 
-    Source: API reference 205, 216, 227, 238, 249, 260, 270, 274, 2A4, 406.
+    Source: API reference 205, 216, 227, 238, 249, 260, 270, 274, 2A4, 322, 370.
     """
     expect = change_condition(call.request.headers)
     await entities.remove(call.ports, call.access, site.service, address, expect=expect)

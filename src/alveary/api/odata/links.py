@@ -56,7 +56,7 @@ LinkHandler = Callable[[Call, Site, Way], Awaitable[Response]]
 async def link(call: Call, site: Site, way: Way) -> Response:
     """POST {service}/E(key)/$links/_T: 204, and the entity whose URL is in the body is linked.
 
-    Source: API reference 206, 217, 228, 239, 250, 261, 2A5, 407.
+    Source: API reference 206, 217, 228, 239, 250, 261, 2A5, 373.
     """
     await _refuse_key(call, site, way, Doing.WRITE)
 
@@ -73,7 +73,7 @@ async def link(call: Call, site: Site, way: Way) -> Response:
 async def list_uris(call: Call, site: Site, way: Way) -> Response:
     """GET {service}/E(key)/$links/_T: 200 with the URLs of the linked entities.
 
-    Source: API reference 207, 218, 229, 240, 251, 262, 2A6, 408.
+    Source: API reference 207, 218, 229, 240, 251, 262, 2A6, 374.
     """
     await _refuse_key(call, site, way, Doing.READ)
     answer = wanted(call, call.query, posted=True)
@@ -87,7 +87,7 @@ async def list_uris(call: Call, site: Site, way: Way) -> Response:
 async def list_entities(call: Call, site: Site, way: Way) -> Response:
     """GET {service}/E(key)/_T: 200 with the linked entities: a list, but in the shape of V2 where a link is to one.
 
-    Source: API reference 211, 222, 233, 244, 255, 266, 2A9.
+    Source: API reference 211, 222, 233, 244, 255, 266, 2A9, 378.
     """
     await _refuse_key(call, site, way, Doing.READ)
     answer = wanted(call, call.query)
@@ -116,7 +116,7 @@ async def count(call: Call, site: Site, way: Way) -> Response:
 async def create(call: Call, site: Site, way: Way) -> Response:
     """POST {service}/E(key)/_T: 201 with a new entity that is linked.
 
-    Source: API reference 210, 221, 232, 243, 254, 265, 2A8.
+    Source: API reference 210, 221, 232, 243, 254, 265, 2A8, 377.
     """
     await _refuse_key(call, site, way, Doing.WRITE)
     answer = wanted(call, call.query, posted=True)
@@ -135,7 +135,7 @@ async def create(call: Call, site: Site, way: Way) -> Response:
 async def unlink(call: Call, site: Site, way: Way) -> Response:
     """DELETE {service}/E(key)/$links/_T(key): 204, and the two are linked no more.
 
-    Source: API reference 209, 220, 231, 242, 253, 264, 2A7.
+    Source: API reference 209, 220, 231, 242, 253, 264, 2A7, 376.
     """
     if way.key is None:
         await call.access.require_set(call.ports, site.service, way.concern, Doing.WRITE)
@@ -147,7 +147,7 @@ async def unlink(call: Call, site: Site, way: Way) -> Response:
 async def replace(call: Call, site: Site, way: Way) -> Response:
     """PUT {service}/E(key)/$links/_T(key): 501. A link is replaced by making one and taking the other away.
 
-    Source: API reference 208, 219, 230, 241, 252, 263.
+    Source: API reference 208, 219, 230, 241, 252, 263, 375.
     """
     await call.access.require_set(call.ports, site.service, way.concern, Doing.WRITE)
     raise Refusal(KEY_NEEDED_AFTER_NAVIGATION if way.key is None else NOT_IMPLEMENTED)

@@ -26,7 +26,6 @@ from alveary.http.call import Call
 from alveary.http.response import Response
 from alveary.model.control_edm import CELL
 from alveary.usecases.access import BoxPath, Doing
-from alveary.usecases.files import split_at_collection
 from alveary.usecases.rows import Address
 from alveary.usecases.services import CONTROL, SchemaService, Service, UserDataService
 from alveary.wire.odata_keys import split_segment
@@ -81,32 +80,33 @@ async def unit_control(call: Call, segments: tuple[str, ...]) -> Response:
             return await _serve_set(call, site, rest, CELLS)
 
 
-async def collection(call: Call, segments: tuple[str, ...]) -> Response:
-    """Any method below an OData collection, and GET of the collection itself."""
-    path, rest = await split_at_collection(call.ports, call.here, BoxPath(segments[0], segments[1:]))
+async def collection(call: Call, path: BoxPath, depth: int) -> Response:
+    """Any method below the OData collection that the first *depth* names lead to, and GET of itself."""
+    path, rest = BoxPath(path.box, path.segments[:depth]), path.segments[depth:]
     url = f"{call.urls.resource_url(call.here.name, path.box, path.segments)}/"
-    data, schema = Site(UserDataService(path), url), Site(SchemaService(path), f"{url}{METADATA}/")
+    site = Site(UserDataService(path), url)
+    if rest[:1] == (METADATA,) and len(rest) > 1:
+        site = Site(SchemaService(path), f"{url}{METADATA}/")
     try:
-        return await _serve_collection(call, data, schema, rest)
+        return await _serve_collection(call, site, rest)
     except Refusal:
         # Who may do nothing here is not told what else was wrong, and so not that there is a collection.
-        site = schema if rest[:1] == (METADATA,) else data
         await call.access.require_any(call.ports, site.service, Doing.READ, Doing.WRITE)
         raise
 
 
-async def _serve_collection(call: Call, data: Site, schema: Site, rest: tuple[str, ...]) -> Response:
+async def _serve_collection(call: Call, site: Site, rest: tuple[str, ...]) -> Response:
     match rest:
         case ():
-            return await documents.service_document(call, data)
+            return await documents.service_document(call, site)
         case ("$metadata",):
-            return await documents.metadata(call, data)
+            return await documents.metadata(call, site)
         case ("$metadata", "$metadata"):
-            return await documents.schema_metadata(call, schema)
+            return await documents.schema_metadata(call, site)
         case ("$metadata", *below):
-            return await serve(call, schema, tuple(below))
+            return await serve(call, site, tuple(below))
         case _:
-            return await serve(call, data, rest)
+            return await serve(call, site, rest)
 
 
 async def serve(call: Call, site: Site, segments: tuple[str, ...]) -> Response:

@@ -23,12 +23,11 @@ _HIDDEN: Final = frozenset({"x-personium-unit-user"})
 """Request headers that a script has no business with."""
 
 
-async def serve(call: Call, segments: tuple[str, ...]) -> Response:
+async def serve(call: Call, path: BoxPath) -> Response:
     """GET, HEAD, POST, PUT and DELETE {cell}/{box}/{service}/{path}: what the script answers.
 
     Source: API reference 383 and the guide to service scripts.
     """
-    path = BoxPath(segments[0], segments[1:])
     if call.request.method not in METHODS:
         await call.access.require_at(call.ports, path, scripts.EXECUTE)
         raise Refusal(METHOD_NOT_ALLOWED)
