@@ -65,7 +65,9 @@ def settled(cell: Site, path: str) -> dict[str, Any]:
 def exported(cell: Site) -> bytes:
     assert cell.call("POST", "__export", json={"Name": "again"}).status_code == 202
     assert settled(cell, "__export") == {"status": "ready"}
-    return cell.call("GET", "__snapshot/again.zip").content
+    archive = cell.call("GET", "__snapshot/again.zip").content
+    cell.call("DELETE", "__snapshot/again.zip")
+    return archive
 
 
 def contents(archive: bytes) -> dict[str, Any]:
@@ -146,7 +148,6 @@ class TestImported:
         for name, lines in contents(exported(fixcell)).items():
             if name.endswith(".pjson"):
                 counted.update(line["_type"] for line in lines)
-        fixcell.call("DELETE", "__snapshot/again.zip")
         assert counted == COUNTS | {"link": LINKS}
 
 

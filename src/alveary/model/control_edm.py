@@ -13,7 +13,7 @@ from typing import Final
 
 from alveary.errors import EXT_CELL_URL_FORMAT, FIELD_FORMAT, SCHEMA_URI_FORMAT, Refusal
 from alveary.model.accounts import AccountStatus, IPRange
-from alveary.model.edm import ComplexType, Ends, EntitySet, Navigation, Owner, Property
+from alveary.model.edm import ComplexType, EntitySet, Navigation, Owner, Property, ends_of
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import EntityKind
 from alveary.model.names import (
@@ -56,15 +56,6 @@ class Association:
     names: tuple[str, str] | None = None
 
 
-_ENDS: Final[Mapping[tuple[bool, bool], Ends]] = {
-    (True, True): Ends.MANY_TO_MANY,
-    (True, False): Ends.MANY_TO_ONE,
-    (False, True): Ends.ONE_TO_MANY,
-    (False, False): Ends.ONE_TO_ONE,
-}
-"""What is told by whether many stand at this end, and at the other."""
-
-
 def navigations_of(name: str, associations: Iterable[Association]) -> tuple[Navigation, ...]:
     """The navigation properties of the set of that name, in the order of its *associations*.
 
@@ -86,7 +77,7 @@ def _navigation(
     return Navigation(
         name=name,
         target=target,
-        ends=_ENDS[multiplicities[0] == "*", multiplicities[1] == "*"],
+        ends=ends_of(*multiplicities),
         back=source,
         target_type=target,
         linkable=association.linkable,

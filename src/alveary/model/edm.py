@@ -175,6 +175,20 @@ class Ends(StrEnum):
     ONE_TO_ONE = "0..1:0..1"
 
 
+_ENDS: Final[Mapping[tuple[bool, bool], Ends]] = {
+    (True, True): Ends.MANY_TO_MANY,
+    (True, False): Ends.MANY_TO_ONE,
+    (False, True): Ends.ONE_TO_MANY,
+    (False, False): Ends.ONE_TO_ONE,
+}
+"""By whether many stand at this end, and at the other."""
+
+
+def ends_of(here: str, there: str) -> Ends:
+    """What stands at the two ends whose multiplicities are *here* and *there*: ``*``, ``1`` or ``0..1``."""
+    return _ENDS[here == "*", there == "*"]
+
+
 @dataclass(frozen=True, slots=True)
 class Navigation:
     """A navigation property: the way along an association to another set.

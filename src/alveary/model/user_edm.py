@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from alveary.errors import FIELD_FORMAT, Refusal
-from alveary.model.edm import ComplexType, Ends, EntitySet, Navigation, Property
+from alveary.model.edm import ComplexType, EntitySet, Navigation, Property, ends_of
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import Entity, EntityKind
+from alveary.model.names import EntityId
 
 NAMESPACE: Final = "UserData"
 ID: Final = "__id"
@@ -31,31 +31,11 @@ SCHEMA_KINDS: Final = frozenset(
 )
 """The kinds of entities that a schema consists of."""
 
-_ID: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_:]{0,199}")
 _ALIAS: Final = re.compile(r"([PC])([0-9]{1,6})")
 _DEEPEST: Final = 16
 """How far complex types are followed: deeper than any schema may be, so that a circle ends."""
 
-_ENDS: Final[dict[tuple[bool, bool], Ends]] = {
-    (True, True): Ends.MANY_TO_MANY,
-    (True, False): Ends.MANY_TO_ONE,
-    (False, True): Ends.ONE_TO_MANY,
-    (False, False): Ends.ONE_TO_ONE,
-}
-"""By whether many stand at this end, and at the other."""
-
-
-def check_id(value: str) -> None:
-    """Pass an id of user data: 1 to 200 of ``A-Z a-z 0-9 - _ :``, the first a letter or digit.
-
-    Raises:
-        Refusal: FIELD_FORMAT.
-    """
-    if not _ID.fullmatch(value):
-        raise Refusal(FIELD_FORMAT, field=ID)
-
-
-ID_PROPERTY: Final = Property(ID, generated=True, constraint=check_id)
+ID_PROPERTY: Final = Property(ID, generated=True, constraint=EntityId.parse)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,7 +187,7 @@ class _Builder:
             yield Navigation(
                 f"_{target}",
                 target,
-                _ENDS[here == "*", there == "*"],
+                ends_of(here, there),
                 back=entity.id,
                 target_type=other.scope,
                 association=f"{first}-{second}-assoc",

@@ -140,8 +140,37 @@ CONTROL_HOME: Final = Home(CELL_SETS, CELL_NAMESPACE, {each.name: each for each 
 CONTROL: Final = ControlService()
 
 
+class _InCollection:
+    """What the two services of an OData collection have in common: who may what, its ACLs say."""
+
+    __slots__ = ()
+
+    async def admit(self: Service, ports: Ports, access: Access, concern: Concern, doing: Doing) -> Home:
+        """Its sets, once the subject may do that.
+
+        Raises:
+            Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE.
+        """
+
+        async def find(tx: ReadTx) -> Home:
+            return await self.open(tx, access, concern, doing)
+
+        return await ports.store.contents(access.here).read(find)
+
+    async def admit_any(self: Service, ports: Ports, access: Access, doings: Sequence[Doing]) -> Home:
+        """Its sets, once the subject may do one of those.
+
+        Raises:
+            Refusal: as :meth:`admit`.
+        """
+        for doing in doings[:-1]:
+            with suppress(Refusal):
+                return await self.admit(ports, access, OF_SERVICE, doing)
+        return await self.admit(ports, access, OF_SERVICE, doings[-1])
+
+
 @frozen
-class SchemaService:
+class SchemaService(_InCollection):
     """The schema of the OData collection at ``path``."""
 
     path: BoxPath
@@ -151,24 +180,8 @@ class SchemaService:
         """The URL below which its sets are."""
         return f"{local_url(self.path)}/$metadata/"
 
-    async def admit(self, ports: Ports, access: Access, concern: Concern, doing: Doing) -> Home:
-        """Its sets, once the subject may do that.
-
-        Raises:
-            Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE.
-        """
-        return await _admit(self, ports, access, concern, doing)
-
-    async def admit_any(self, ports: Ports, access: Access, doings: Sequence[Doing]) -> Home:
-        """Its sets, once the subject may do one of those.
-
-        Raises:
-            Refusal: as :meth:`admit`.
-        """
-        return await _admit_any(self, ports, access, doings)
-
     async def open(self, tx: HasSchemas, access: Access, concern: Concern, doing: Doing) -> Home:
-        """The same within a transaction.
+        """Its sets within a transaction.
 
         Raises:
             Refusal: as :meth:`admit`.
@@ -183,7 +196,7 @@ class SchemaService:
 
 
 @frozen
-class UserDataService:
+class UserDataService(_InCollection):
     """The user data of the OData collection at ``path``."""
 
     path: BoxPath
@@ -193,24 +206,8 @@ class UserDataService:
         """The URL below which its sets are."""
         return f"{local_url(self.path)}/"
 
-    async def admit(self, ports: Ports, access: Access, concern: Concern, doing: Doing) -> Home:
-        """Its sets, once the subject may do that.
-
-        Raises:
-            Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE.
-        """
-        return await _admit(self, ports, access, concern, doing)
-
-    async def admit_any(self, ports: Ports, access: Access, doings: Sequence[Doing]) -> Home:
-        """Its sets, once the subject may do one of those.
-
-        Raises:
-            Refusal: as :meth:`admit`.
-        """
-        return await _admit_any(self, ports, access, doings)
-
     async def open(self, tx: HasSchemas, access: Access, concern: Concern, doing: Doing) -> Home:
-        """The same within a transaction.
+        """Its sets within a transaction.
 
         Raises:
             Refusal: as :meth:`admit`.
@@ -234,20 +231,6 @@ _DATA_NEEDS: Final = {
 
 OF_SERVICE: Final = Concern("")
 """Concerned with the service, and with no set of it."""
-
-
-async def _admit(service: Service, ports: Ports, access: Access, concern: Concern, doing: Doing) -> Home:
-    async def find(tx: ReadTx) -> Home:
-        return await service.open(tx, access, concern, doing)
-
-    return await ports.store.contents(access.here).read(find)
-
-
-async def _admit_any(service: Service, ports: Ports, access: Access, doings: Sequence[Doing]) -> Home:
-    for doing in doings[:-1]:
-        with suppress(Refusal):
-            return await _admit(service, ports, access, OF_SERVICE, doing)
-    return await _admit(service, ports, access, OF_SERVICE, doings[-1])
 
 
 async def _collection(tx: HasSchemas, access: Access, path: BoxPath, need: Need) -> tuple[Place, Schema]:

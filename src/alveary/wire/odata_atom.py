@@ -15,9 +15,9 @@ from urllib.parse import quote
 from alveary.model.edm import PUBLISHED, UPDATED, ComplexType, EntitySet, Property, Row
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import JsonValue
+from alveary.model.user_edm import ID
 from alveary.wire import xml
 from alveary.wire.odata_json import (
-    ID,
     View,
     entity_url,
     etag_of,

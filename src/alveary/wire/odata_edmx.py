@@ -13,8 +13,9 @@ from typing import Final
 
 from alveary.model.edm import PUBLISHED, UPDATED, ComplexType, Ends, EntitySet, Navigation, Property
 from alveary.model.edm_values import NOW, EdmType
+from alveary.model.user_edm import ID
 from alveary.wire import xml
-from alveary.wire.odata_json import ID, in_order
+from alveary.wire.odata_json import in_order
 
 _OPEN: Final = (
     '<?xml version="1.0" encoding="utf-8"?>\n'

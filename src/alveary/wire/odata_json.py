@@ -22,15 +22,13 @@ from alveary.errors import BODY_NOT_JSON, FIELD_FORMAT, Refusal
 from alveary.model.edm import PUBLISHED, SERVER_SET, UPDATED, ComplexType, EntityKey, EntitySet, Property, Row
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import JsonValue
+from alveary.model.user_edm import ID
 from alveary.model.values import frozen
 from alveary.wire.etags import ETag
 from alveary.wire.odata_keys import encode_key, parse_key, split_segment
 
 PERSONIUM: Final = "personium"
 V2: Final = "v2"
-
-ID: Final = "__id"
-"""The key of user data and messages, which comes before all else."""
 
 
 @frozen
