@@ -61,7 +61,7 @@ fmt: $(VENV)/.dev ## Format and repair what can be repaired by itself
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-bench: $(VENV)/.bench ## Measure, beside nginx and wsgidav where they are installed
+bench: $(VENV)/.bench ## Measure, beside nginx, wsgidav, PocketBase and Kinto where they are installed
 	@$(BIN)/python -m bench $(ARGS)
 
 soak: $(VENV)/.bench ## Half an hour of mixed load

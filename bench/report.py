@@ -42,7 +42,7 @@ Made on {made_at} on {machine}, whose load was {company} before. {versions}.
 - Every request to Alveary carries the token of an account, which is let in by a role that the box's ACL names; the
   unit's administrator asks of the small set and the large one. The peers check nobody: nginx (dav and dav-ext, one
   worker, no access log), wsgidav (on cheroot, as its command line starts it), PocketBase (its example program with a
-  collection that is open to everybody, and no log of requests; it uses all cores) and Kinto (on waitress, as its
+  collection that is open to everybody; it uses all cores) and Kinto (on waitress, as its
   command line starts it, with a bucket that is open to everybody).
 - Load comes from [wrk](https://github.com/wg/wrk): one thread, 16 connections, five seconds a round. Large files and
   batches are sent and received by one connection. A time in *get by key* and *first 25* is how long one of the 16
