@@ -480,3 +480,19 @@ class TestOlderFiles:
         async with opened_again(tmp_path, unit) as again:
             assert await counts(again) == (2, 2)
         assert not list((tmp_path / "cells").rglob("*.format*"))
+
+
+class TestRememberedAnswers:
+    async def test_what_is_asked_now_is_remembered_however_much_was_asked_before(self, unit: Unit) -> None:
+        async def ask(query: Query) -> list[Entity]:
+            return await unit.contents.look(lambda tx: tx.entities.query(query))
+
+        await fill(unit, 100)
+        for most in range(200):
+            await ask(people(where=compared(NUMBER, "ge", -most), top=100))
+        asked_now = people(top=1)
+        (first,) = await ask(asked_now)
+        (again,) = await ask(asked_now)
+        assert again is first
+        await unit.write(lambda tx: tx.entities.save(replace(first, version=2)))
+        assert await ask(asked_now) == [replace(first, version=2)]

@@ -374,7 +374,7 @@ class _Spelled:
         self._held_bytes += len(text) + _ENTRY_BYTES
 
 
-_SPELLED_BYTES: Final = 8 * 1024 * 1024
+_SPELLED_BYTES: Final = 16 * 1024 * 1024
 _ENTRY_BYTES: Final = 400
 _SPELLED: Final = _Spelled()
 

@@ -51,15 +51,21 @@ class _Answers:
         """What was found, None when that was not asked yet."""
         if self._serial != self._connection.serial:
             self._serial = self._connection.serial
-            self._found.clear()
-            self._rows = 0
+            self._forget()
         return self._found.get(question)
 
     def put(self, question: Hashable, found: list[Entity]) -> None:
-        """Remember what was found, if it is little."""
-        if len(found) <= _ANSWER_ROWS and self._rows < _REMEMBERED:
-            self._found[question] = found
-            self._rows += len(found) + 1
+        """Remember what was found, if it is little; all go when they are too much."""
+        if len(found) > _ANSWER_ROWS:
+            return
+        if self._rows > _ANSWERED_ROWS:
+            self._forget()
+        self._found[question] = found
+        self._rows += len(found) + 1
+
+    def _forget(self) -> None:
+        self._found.clear()
+        self._rows = 0
 
 
 class SqliteEntities:
@@ -385,6 +391,7 @@ class SqlitePrincipals:
 _KINDS: Final[dict[str, EntityKind]] = {each.value: each for each in EntityKind}
 _REMEMBERED: Final = 10_000
 _ANSWER_ROWS: Final = 100
+_ANSWERED_ROWS: Final = 16_384
 _TRIMMED_EVERY: Final = 1024
 
 
