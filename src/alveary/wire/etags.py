@@ -62,8 +62,7 @@ class Tags:
     def match(self, current: ETag | None) -> bool:
         """Whether *current* (None: the resource is not there) is among them.
 
-        The comparison is the weak one everywhere: Personium's clients send ``W/`` with the strong tags of
-        files, and the tags of entities are always weak.
+        The comparison is the weak one: Personium's clients send ``W/`` with the strong tags of files.
         """
         return current is not None and (self.any or current.opaque in self.opaque)
 
