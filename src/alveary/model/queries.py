@@ -7,11 +7,12 @@ stored), grammar (``wire.odata_filter``), and how a store answers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from alveary.model.edm_values import EdmType
-from alveary.model.entities import EntityKind
+from alveary.model.entities import EntityKind, JsonValue
 from alveary.model.values import frozen
 
 
@@ -37,6 +38,13 @@ class Column:
     source: Source = Source.DOCUMENT
     path: tuple[str, ...] = ()
     is_list: bool = False
+
+    def in_document(self, document: Mapping[str, JsonValue]) -> JsonValue:
+        """What stands at ``path`` in a stored document, None when nothing does."""
+        value: JsonValue = dict(document)
+        for step in self.path:
+            value = value.get(step) if isinstance(value, dict) else None
+        return value
 
 
 @dataclass(frozen=True, slots=True)

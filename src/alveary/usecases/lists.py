@@ -272,10 +272,7 @@ def _value_at(column: Column, row: Row) -> JsonValue:
         case Source.OWNERS_OWNER_KEY:
             return row.owner_key[1]
         case Source.DOCUMENT:
-            value: JsonValue = dict(row.values)
-            for step in column.path:
-                value = value.get(step) if isinstance(value, dict) else None
-            return value
+            return column.in_document(row.values)
 
 
 # What rows lead to

@@ -132,10 +132,7 @@ class Evaluation:
                 above = self._entities.get(owner.scope) if owner else None
                 return above.key if above else None
             case Source.DOCUMENT:
-                value: JsonValue = dict(entity.values)
-                for step in column.path:
-                    value = value.get(step) if isinstance(value, dict) else None
-                return value
+                return column.in_document(entity.values)
 
 
 def _compare(comparison: Comparison, left: Any, right: Any) -> bool:
