@@ -50,6 +50,24 @@ KEYS: Mapping[str, str] = {
 }
 """The keys of those, and of the messages, as the unit spells them."""
 
+MANY = [
+    ("Account", "Role"),
+    ("ExtCell", "Role"),
+    ("ExtCell", "Relation"),
+    ("ExtRole", "Role"),
+    ("Relation", "Role"),
+]
+"""The sets of which many are linked with many."""
+WAYS = [*MANY, *((second, first) for first, second in MANY)]
+
+BINDABLE = ["Role", "Relation", "Rule"]
+"""The sets whose entities may be bound to a box, which is part of their key."""
+
+
+def address(entity_set: str) -> str:
+    """Where the entity of that set is, below the control root."""
+    return f"{entity_set}{KEYS[entity_set]}"
+
 
 def made(cell: Site, entity_set: str, members: Members, **options: Any) -> str:
     """The URL of a new entity."""

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from tests.api.controls import (
+    BINDABLE,
     BOUND,
     KEYS,
     PEER,
     RECEIVED,
+    WAYS,
     WORLD,
     Members,
+    address,
     code_of,
     count_of,
     made,
@@ -35,20 +38,7 @@ NEW: dict[str, Members] = {
 }
 """A further entity of each set."""
 
-MANY = [
-    ("Account", "Role"),
-    ("ExtCell", "Role"),
-    ("ExtCell", "Relation"),
-    ("ExtRole", "Role"),
-    ("Relation", "Role"),
-]
-WAYS = [*MANY, *((second, first) for first, second in MANY)]
-BINDABLE = ["Role", "Relation", "Rule"]
 PASSWORD = {"X-Personium-Credential": "password-1"}
-
-
-def address(entity_set: str) -> str:
-    return f"{entity_set}{KEYS[entity_set]}"
 
 
 def create(cell: Site, source: str, target: str, members: Any, **options: Any) -> Any:

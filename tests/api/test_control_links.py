@@ -9,11 +9,14 @@ import httpx
 import pytest
 
 from tests.api.controls import (
+    BINDABLE,
     BOUND,
     KEYS,
     RECEIVED,
+    WAYS,
     WORLD,
     Members,
+    address,
     code_of,
     made,
     populate,
@@ -22,23 +25,6 @@ from tests.api.controls import (
     with_messages,
 )
 from tests.running import RunningUnit, Site, running
-
-MANY = [
-    ("Account", "Role"),
-    ("ExtCell", "Role"),
-    ("ExtCell", "Relation"),
-    ("ExtRole", "Role"),
-    ("Relation", "Role"),
-]
-"""The sets of which many are linked with many."""
-BOTH_WAYS = [*MANY, *((second, first) for first, second in MANY)]
-
-BINDABLE = ["Role", "Relation", "Rule"]
-"""The sets whose entities may be bound to a box, which is part of their key."""
-
-
-def address(entity_set: str) -> str:
-    return f"{entity_set}{KEYS[entity_set]}"
 
 
 def link(cell: Site, source: str, way: str, target: str) -> httpx.Response:
@@ -69,7 +55,7 @@ def standing(unit: RunningUnit) -> Site:
 
 
 class TestManyToMany:
-    @pytest.mark.parametrize(("source", "target"), BOTH_WAYS)
+    @pytest.mark.parametrize(("source", "target"), WAYS)
     def test_a_link_is_made_seen_from_both_ends_and_taken_away(
         self, standing: Site, source: str, target: str
     ) -> None:
@@ -87,7 +73,7 @@ class TestManyToMany:
         assert uris(standing, f"{here}/$links/_{target}") == uris(standing, f"{there}/$links/_{source}") == []
         assert results(standing.call("GET", f"__ctl/{here}/_{target}")) == []
 
-    @pytest.mark.parametrize(("source", "target"), BOTH_WAYS)
+    @pytest.mark.parametrize(("source", "target"), WAYS)
     def test_a_key_behind_the_way_is_for_taking_away_alone(self, standing: Site, source: str, target: str) -> None:
         here = f"__ctl/{address(source)}"
         link(standing, address(source), f"_{target}", address(target))
@@ -345,7 +331,7 @@ class TestDeletes:
         assert code_of(world.call("DELETE", "__ctl/Box('b')")) == "PR409-OD-0001"
         assert world.call("GET", f"b/{collection}file").content == b"f"
 
-    @pytest.mark.parametrize(("source", "target"), BOTH_WAYS)
+    @pytest.mark.parametrize(("source", "target"), WAYS)
     def test_what_goes_takes_its_links_along(self, world: Site, source: str, target: str) -> None:
         if source == "Relation":
             world.call("DELETE", f"__ctl/{address('ExtRole')}")
