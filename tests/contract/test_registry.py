@@ -12,7 +12,7 @@ import pytest
 from alveary.errors import CELL_LOCKED, ENTITY_EXISTS, NO_SUCH_CELL, NOT_OWNER_OF_CELL, Kind, Refusal
 from alveary.model.cell import Cell, CellStatus
 from alveary.model.entities import Entity, EntityKind
-from alveary.model.keep import Job, JobKind, LoginHistory, SnapshotFile
+from alveary.model.keep import FamilyState, Job, JobKind, LoginHistory, SigningKey, SnapshotFile
 from alveary.model.names import MAIN_BOX, CellName, SnapshotFileName
 from alveary.model.queries import Query
 from alveary.model.tree import Content, Node, NodeKind
@@ -328,6 +328,31 @@ class TestKeep:
         assert await unit.keep.read(lambda tx: tx.snapshots.find("a.zip")) == file
         assert await joined(unit.keep.blobs.read(file.content)) == LARGE
         assert await unit.keep.read(lambda tx: tx.logins.find("ann")) == LoginHistory()
+
+    async def test_what_became_of_a_family_is_remembered_until_its_tokens_have_ended(self, unit: Unit) -> None:
+        keep = unit.keep
+        assert await keep.read(lambda tx: tx.families.find("f")) is None
+        await keep.write(lambda tx: tx.families.save("f", FamilyState.REDEEMED, tx.now_ms + 10))
+        assert await keep.read(lambda tx: tx.families.find("f")) is FamilyState.REDEEMED
+        await keep.write(lambda tx: tx.families.save("f", FamilyState.REVOKED, tx.now_ms + 10))
+        assert await keep.read(lambda tx: tx.families.find("f")) is FamilyState.REVOKED
+        unit.clock.ms += 1000
+        await keep.write(lambda tx: tx.families.save("g", FamilyState.REVOKED, tx.now_ms + 10))
+        assert await keep.read(lambda tx: tx.families.find("f")) is None
+
+    async def test_a_revocation_is_a_change_in_who_may_do_what(self, unit: Unit) -> None:
+        before = unit.store.access_stamp(unit.cell)
+        await unit.keep.write(lambda tx: tx.families.save("f", FamilyState.REVOKED, tx.now_ms + 10))
+        assert unit.store.access_stamp(unit.cell) != before
+
+    async def test_the_newest_signing_key_is_the_one_to_sign_with(self, unit: Unit) -> None:
+        keep, old, new = unit.keep, SigningKey("b", 1, b"old"), SigningKey("a", 2, b"new")
+        assert await keep.read(lambda tx: tx.signing_keys.newest()) is None
+        for key in (new, old):
+            await keep.write(lambda tx, key=key: tx.signing_keys.save(key))
+        assert await keep.read(lambda tx: tx.signing_keys.newest()) == new
+        await keep.write(lambda tx: tx.signing_keys.save(replace(new, sealed=b"sealed anew")))
+        assert await keep.read(lambda tx: tx.signing_keys.newest()) == replace(new, sealed=b"sealed anew")
 
     async def test_jobs_are_one_of_a_kind_and_told_the_oldest_first(self, unit: Unit) -> None:
         late, early = Job(JobKind.EXPORT, "a", 2, "c"), Job(JobKind.IMPORT, "b", 1, "c")

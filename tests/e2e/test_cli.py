@@ -373,7 +373,7 @@ def test_open_permissions_another_format_and_a_cut_key_are_named(unit: Unit) -> 
 
     assert ended.returncode == 1
     assert "unit.sqlite: others may read it" in ended.stdout
-    assert "format: it says 99; this release reads and writes 2" in ended.stdout
+    assert "format: it says 99; this release reads and writes 3" in ended.stdout
     assert "secrets/unit.key: it does not hold 32 bytes" in ended.stdout
 
 

@@ -18,6 +18,7 @@ from alveary.adapters.sqlite.indexes import LARGE_SET
 from alveary.errors import QUERY_TOO_LONG, Refusal
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import Entity, EntityKind
+from alveary.model.keep import FamilyState, LoginHistory
 from alveary.model.queries import (
     All,
     Along,
@@ -473,6 +474,21 @@ class TestOlderFiles:
         assert layout(database) == now
         copy = database.with_name("db.format1")
         assert layout(copy) == before
+
+    async def test_a_keep_of_an_older_format_is_brought_to_this_one_with_a_copy_kept(self, tmp_path: Path) -> None:
+        async with on_sqlite(tmp_path) as unit:
+            await unit.keep.write(lambda tx: tx.logins.save("ann", LoginHistory(1, 2, 3)))
+        (database,) = (tmp_path / "cells").glob("*/keep/db.sqlite")
+        now = layout(database)
+        for old in (1, 2):
+            connection = apsw.Connection(str(database))
+            connection.execute(f"DROP TABLE family; DROP TABLE signing_key; PRAGMA user_version={old}")
+            connection.close()
+            async with opened_again(tmp_path, unit) as again:
+                assert await again.keep.read(lambda tx: tx.logins.find("ann")) == LoginHistory(1, 2, 3)
+                await again.keep.write(lambda tx: tx.families.save("f", FamilyState.REVOKED, 1))
+            assert layout(database) == now
+            assert layout(database.with_name(f"db.format{old}"))[0] == old
 
     async def test_contents_of_this_format_are_left_alone(self, tmp_path: Path) -> None:
         async with on_sqlite(tmp_path) as unit:

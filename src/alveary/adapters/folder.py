@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-FORMAT: Final = 2
-_UPGRADED: Final = frozenset({"1"})
+FORMAT: Final = 3
+_UPGRADED: Final = frozenset({"1", "2"})
 """The older formats that this release brings to its own: each cell's files, when they are opened."""
 STAMP: Final = "format"
 _LOCK: Final = "lock"

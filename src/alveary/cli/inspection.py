@@ -178,9 +178,10 @@ class Inspection:
             found = [row[0] for row in self._query(path, "PRAGMA integrity_check(10)")]
             if found != ["ok"]:
                 yield from (Problem(name, text) for text in found)
+            tables = _tables_of(path)
             for (version,) in self._query(path, "PRAGMA user_version"):
-                if version != schema.FORMAT:
-                    yield Problem(name, f"it has format {version}; this release writes {schema.FORMAT}")
+                if version != tables.format and version not in tables.upgrades:
+                    yield Problem(name, f"it has format {version}; this release writes {tables.format}")
             if path.parent.parent.name == "contents":
                 for (entity,) in self._query(path, "SELECT id FROM entity WHERE NOT json_valid(document, 8)"):
                     yield Problem(name, f"the entity {entity} is damaged")
@@ -269,6 +270,12 @@ class Inspection:
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.data))
+
+
+def _tables_of(path: Path) -> schema.Tables:
+    if path.name == _REGISTRY:
+        return schema.REGISTRY
+    return schema.CONTENTS if path.parent.parent.name == "contents" else schema.KEEP
 
 
 _PATH: Final = f"""

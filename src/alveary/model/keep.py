@@ -1,4 +1,4 @@
-"""What a cell keeps beside its contents, and no import replaces: snapshot files, jobs, login history.
+"""What a cell keeps beside its contents, and no import replaces: snapshot files, jobs, logins, keys.
 
 What does not belong here: the contents of a snapshot file (``wire``).
 """
@@ -53,3 +53,23 @@ class LoginHistory:
     last_authenticated_ms: int | None = None
     failed_count: int = 0
     last_failure_ms: int = 0
+
+
+class FamilyState(StrEnum):
+    """What became of a family of tokens: all those that one login, or one assertion, led to.
+
+    ``REDEEMED``: its authorization code was exchanged, and must not be again. ``REVOKED``: none of its tokens is
+    good.
+    """
+
+    REDEEMED = "redeemed"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key by which the cell signs: its id, and its private half, sealed under the unit's secret."""
+
+    id: str
+    created_ms: int
+    sealed: bytes

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from alveary.model.cell import Cell
 from alveary.model.entities import Entity, EntityKind, JsonValue, Link
-from alveary.model.keep import Job, LoginHistory, SnapshotFile
+from alveary.model.keep import FamilyState, Job, LoginHistory, SigningKey, SnapshotFile
 from alveary.model.queries import Query
 from alveary.model.tree import Box, Node, Place
 from alveary.model.user_edm import Schema
@@ -259,6 +259,26 @@ class Logins(Protocol):
         """Replace what is known."""
 
 
+class Families(Protocol):
+    """What became of families of tokens; forgotten when the last token has ended anyway."""
+
+    async def find(self, family: str) -> FamilyState | None:
+        """What became of the family of that id; None when nothing did."""
+
+    async def save(self, family: str, state: FamilyState, until_ms: int) -> None:
+        """Remember that until then."""
+
+
+class SigningKeys(Protocol):
+    """The keys by which a cell signs."""
+
+    async def newest(self) -> SigningKey | None:
+        """The one to sign with; None when none was made yet."""
+
+    async def save(self, key: SigningKey) -> None:
+        """Make or replace the key of that id."""
+
+
 class KeepReadTx(Protocol):
     """One consistent state of a cell's keep."""
 
@@ -268,6 +288,10 @@ class KeepReadTx(Protocol):
     def jobs(self) -> Jobs: ...
     @property
     def logins(self) -> Logins: ...
+    @property
+    def families(self) -> Families: ...
+    @property
+    def signing_keys(self) -> SigningKeys: ...
 
 
 class KeepTx(Protocol):
@@ -281,6 +305,10 @@ class KeepTx(Protocol):
     def jobs(self) -> Jobs: ...
     @property
     def logins(self) -> Logins: ...
+    @property
+    def families(self) -> Families: ...
+    @property
+    def signing_keys(self) -> SigningKeys: ...
 
 
 class Part(Protocol[R_co, W_co]):

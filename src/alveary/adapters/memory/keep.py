@@ -1,4 +1,4 @@
-"""The keep of a cell in dictionaries: snapshot files, jobs, login history.
+"""The keep of a cell in dictionaries: snapshot files, jobs, logins, keys.
 
 What does not belong here: anything that an import replaces.
 """
@@ -6,10 +6,10 @@ What does not belong here: anything that an import replaces.
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
-from alveary.model.keep import Job, JobKind, LoginHistory, SnapshotFile
+from alveary.model.keep import FamilyState, Job, JobKind, LoginHistory, SigningKey, SnapshotFile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,10 +19,12 @@ class KeepState:
     snapshots: dict[str, SnapshotFile] = field(default_factory=dict)
     jobs: dict[JobKind, Job] = field(default_factory=dict)
     logins: dict[str, LoginHistory] = field(default_factory=dict)
+    families: dict[str, tuple[FamilyState, int]] = field(default_factory=dict)
+    signing_keys: dict[str, SigningKey] = field(default_factory=dict)
 
     def copy(self) -> Self:
         """The same again."""
-        return type(self)(self.snapshots.copy(), self.jobs.copy(), self.logins.copy())
+        return type(self)(*(getattr(self, each.name).copy() for each in fields(self)))
 
     def blobs(self) -> set[str]:
         """The ids of the blobs that files name."""
@@ -37,6 +39,8 @@ class KeepTx:
         self.snapshots = MemorySnapshots(state)
         self.jobs = MemoryJobRows(state)
         self.logins = MemoryLogins(state)
+        self.families = MemoryFamilies(state, now_ms)
+        self.signing_keys = MemorySigningKeys(state)
 
     @property
     def path_freed(self) -> bool:
@@ -105,3 +109,37 @@ class MemoryLogins:
     async def save(self, account_id: str, history: LoginHistory) -> None:
         """Replace what is known."""
         self._logins[account_id] = history
+
+
+class MemoryFamilies:
+    """What became of families of tokens."""
+
+    def __init__(self, state: KeepState, now_ms: int) -> None:
+        self._families = state.families
+        self._now_ms = now_ms
+
+    async def find(self, family: str) -> FamilyState | None:
+        """What became of the family of that id; None when nothing did."""
+        state, _ = self._families.get(family, (None, 0))
+        return state
+
+    async def save(self, family: str, state: FamilyState, until_ms: int) -> None:
+        """Remember that until then; what is over is forgotten."""
+        for over in [each for each, (_, end_ms) in self._families.items() if end_ms <= self._now_ms]:
+            del self._families[over]
+        self._families[family] = state, until_ms
+
+
+class MemorySigningKeys:
+    """The keys by which the cell signs."""
+
+    def __init__(self, state: KeepState) -> None:
+        self._keys = state.signing_keys
+
+    async def newest(self) -> SigningKey | None:
+        """The one to sign with; None when none was made yet."""
+        return max(self._keys.values(), key=lambda key: key.created_ms, default=None)
+
+    async def save(self, key: SigningKey) -> None:
+        """Make or replace the key of that id."""
+        self._keys[key.id] = key

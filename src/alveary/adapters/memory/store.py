@@ -318,7 +318,7 @@ class MemoryStore:
 
     def access_stamp(self, cell: Cell) -> object:
         """A value that changes before anyone hears of a change in who may do what in *cell*."""
-        return self.contents(cell).versions.state
+        return self.contents(cell).versions.state, self.keep(cell).versions.state
 
     def locked(self, cell: Cell) -> str | None:
         """Why the contents refuse writes now, None when they do not."""

@@ -34,7 +34,16 @@ _INSERT_ALL: Final = (
 _REFER_ALL: Final = (
     "INSERT OR IGNORE INTO ref (source, kind, target) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
 )
-_CONTROL: Final = frozenset({EntityKind.ACCOUNT, EntityKind.ROLE, EntityKind.BOX})
+_CONTROL: Final = frozenset(
+    {
+        EntityKind.ACCOUNT,
+        EntityKind.ROLE,
+        EntityKind.BOX,
+        EntityKind.RELATION,
+        EntityKind.EXT_CELL,
+        EntityKind.EXT_ROLE,
+    }
+)
 """The kinds whose change may change who may do what."""
 
 

@@ -1,16 +1,17 @@
-"""The keep of a cell in SQLite: snapshot files, jobs, login history.
+"""The keep of a cell in SQLite: snapshot files, jobs, logins, keys.
 
 What does not belong here: anything that an import replaces.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import apsw
 
 from alveary.adapters.sqlite.marks import Marks
-from alveary.model.keep import Job, JobKind, LoginHistory, SnapshotFile
+from alveary.model.keep import FamilyState, Job, JobKind, LoginHistory, SigningKey, SnapshotFile
 from alveary.model.names import SnapshotFileName
 from alveary.model.tree import Content
 
@@ -111,6 +112,49 @@ class SqliteLogins:
             "INSERT OR REPLACE INTO login (account, last_authenticated_ms, failed_count, last_failure_ms)"
             " VALUES (?,?,?,?)",
             (account_id, history.last_authenticated_ms, history.failed_count, history.last_failure_ms),
+        )
+
+
+class SqliteFamilies:
+    """What became of families of tokens."""
+
+    def __init__(self, connection: apsw.Connection, marks: Marks, now_ms: Callable[[], int]) -> None:
+        """*now_ms* is the time of the transaction under way."""
+        self._connection = connection
+        self._marks = marks
+        self._now_ms = now_ms
+
+    async def find(self, family: str) -> FamilyState | None:
+        """What became of the family of that id; None when nothing did."""
+        state = self._connection.execute("SELECT state FROM family WHERE id = ?", (family,)).get
+        return None if state is None else FamilyState(state)
+
+    async def save(self, family: str, state: FamilyState, until_ms: int) -> None:
+        """Remember that until then; what is over is forgotten."""
+        self._marks.control_touched = True
+        self._connection.execute("DELETE FROM family WHERE until_ms <= ?", (self._now_ms(),))
+        self._connection.execute(
+            "INSERT OR REPLACE INTO family (id, state, until_ms) VALUES (?,?,?)", (family, state.value, until_ms)
+        )
+
+
+class SqliteSigningKeys:
+    """The keys by which the cell signs."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    async def newest(self) -> SigningKey | None:
+        """The one to sign with; None when none was made yet."""
+        query = "SELECT id, created_ms, sealed FROM signing_key ORDER BY created_ms DESC, id LIMIT 1"
+        row = self._connection.execute(query).get
+        return None if row is None else SigningKey(*row)
+
+    async def save(self, key: SigningKey) -> None:
+        """Make or replace the key of that id."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO signing_key (id, created_ms, sealed) VALUES (?,?,?)",
+            (key.id, key.created_ms, key.sealed),
         )
 
 

@@ -243,7 +243,7 @@ def open_contents(folder: Path, cell_id: str, shared: Shared, outbox_rows: int) 
         blob_table="node",
         marks=marks,
     )
-    schema.upgrade(part.database.writer, folder / DATABASE)
+    schema.upgrade(part.database.writer, folder / DATABASE, schema.CONTENTS)
     marks.indexes.load(part.database.writer)
     marks.words.load(part.database.writer)
     part.database.advance(part.database.read_now(_latest_ms) + 1)
@@ -264,6 +264,7 @@ def open_keep(folder: Path, shared: Shared) -> Part[KeepTx]:
         blob_table="snapshot",
         marks=marks,
     )
+    schema.upgrade(part.database.writer, folder / DATABASE, schema.KEEP)
     part.database.advance(part.database.read_now(_latest_snapshot_ms) + 1)
     return part
 

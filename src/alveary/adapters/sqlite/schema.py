@@ -5,6 +5,8 @@ What does not belong here: queries.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +15,18 @@ import apsw
 from alveary.adapters.sqlite import words
 from alveary.adapters.sqlite.database import connect
 
-FORMAT: Final = 2
-"""The format of the files that this release writes; a file says its own in ``user_version``."""
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables of a kind of files, in which format, and what makes the next format of each older one.
+
+    A file says its own format in ``user_version``.
+    """
+
+    sql: str
+    format: int
+    upgrades: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
 
 _LISTS: Final = """
 CREATE INDEX entity_by_time ON entity (scope, published_ms, key) WHERE kind = 'UserData';
@@ -33,10 +45,7 @@ _FILL_TALLY: Final = """
 INSERT INTO tally (scope, count) SELECT scope, count(*) FROM entity WHERE kind = 'UserData' GROUP BY scope;
 """
 
-UPGRADES: Final = {1: (_LISTS, words.TABLES, _FILL_TALLY)}
-"""What makes contents of the next format from those of an older one."""
-
-CONTENTS: Final = f"""
+_CONTENTS: Final = f"""
 CREATE TABLE node (
   id            TEXT PRIMARY KEY,
   parent        TEXT NOT NULL,
@@ -102,12 +111,32 @@ CREATE TABLE outbox (
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
 {_LISTS}{words.TABLES}"""
 
-BUILD: Final = f"""{CONTENTS}
+CONTENTS: Final = Tables(_CONTENTS, 2, {1: (_LISTS, words.TABLES, _FILL_TALLY)})
+
+BUILD: Final = Tables(
+    f"""{_CONTENTS}
 CREATE TABLE note (key BLOB PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
-"""
+""",
+    CONTENTS.format,
+)
 """Contents that are being made aside: what is only of use meanwhile is dropped when they are sealed."""
 
-KEEP: Final = """
+_IDENTITY: Final = """
+CREATE TABLE family (
+  id            TEXT PRIMARY KEY,
+  state         TEXT NOT NULL,
+  until_ms      INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX family_by_end ON family (until_ms);
+
+CREATE TABLE signing_key (
+  id            TEXT PRIMARY KEY,
+  created_ms    INTEGER NOT NULL,
+  sealed        BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
+_KEEP: Final = f"""
 CREATE TABLE snapshot (
   name          TEXT PRIMARY KEY,
   media_type    TEXT NOT NULL,
@@ -136,9 +165,11 @@ CREATE TABLE login (
 ) WITHOUT ROWID;
 
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
-"""
+{_IDENTITY}"""
 
-REGISTRY: Final = """
+KEEP: Final = Tables(_KEEP, 3, {1: (), 2: (_IDENTITY,)})
+
+_REGISTRY: Final = """
 CREATE TABLE cell (
   id            TEXT PRIMARY KEY,
   name          TEXT NOT NULL UNIQUE,
@@ -155,30 +186,32 @@ CREATE INDEX cell_by_owner ON cell (owner, published_ms);
 CREATE INDEX cell_by_active ON cell (active) WHERE active = 1;
 """
 
+REGISTRY: Final = Tables(_REGISTRY, 2, {1: ()})
 
-def create(path: Path, tables: str) -> None:
+
+def create(path: Path, tables: Tables) -> None:
     """Make the database file *path* with *tables* in it, whole and closed."""
     connection = connect(path)
     with connection:
-        connection.execute(tables)
-        connection.execute(f"PRAGMA user_version={FORMAT}")
+        connection.execute(tables.sql)
+        connection.execute(f"PRAGMA user_version={tables.format}")
     connection.close()
 
 
-def upgrade(connection: apsw.Connection, path: Path) -> None:
-    """Bring the contents that *connection* is to, the file *path*, to the format of this release.
+def upgrade(connection: apsw.Connection, path: Path, tables: Tables) -> None:
+    """Bring the database that *connection* is to, the file *path*, to the format of *tables*.
 
     A copy of an older file stays beside it.
     """
     written = int(connection.pragma("user_version"))
-    if written == FORMAT:
+    if written == tables.format:
         return
     copy = apsw.Connection(str(path.with_suffix(f".format{written}")))
     with copy.backup("main", connection, "main") as backup:
         backup.step()
     copy.close()
     with connection:
-        for statements in (UPGRADES[number] for number in range(written, FORMAT)):
+        for statements in (tables.upgrades[number] for number in range(written, tables.format)):
             for each in statements:
                 connection.execute(each)
-        connection.execute(f"PRAGMA user_version={FORMAT}")
+        connection.execute(f"PRAGMA user_version={tables.format}")

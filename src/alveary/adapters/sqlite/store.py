@@ -215,10 +215,10 @@ class SqliteStore:
 
     # Locking and replacing the contents
 
-    def access_stamp(self, cell: Cell) -> tuple[Marks, int, int]:
+    def access_stamp(self, cell: Cell) -> tuple[Marks, int, int, Marks, int]:
         """A value that changes before anyone hears of a change in who may do what in *cell*."""
-        marks = self.contents(cell).marks
-        return marks, marks.control_epoch, marks.tree_epoch
+        marks, kept = self.contents(cell).marks, self.keep(cell).marks
+        return marks, marks.control_epoch, marks.tree_epoch, kept, kept.control_epoch
 
     def locked(self, cell: Cell) -> str | None:
         """Why the contents refuse writes now, None when they do not."""

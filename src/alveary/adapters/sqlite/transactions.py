@@ -16,7 +16,13 @@ from alveary.adapters.sqlite.entities import (
     SqlitePrincipals,
     SqliteSchemas,
 )
-from alveary.adapters.sqlite.keep import SqliteJobs, SqliteLogins, SqliteSnapshots
+from alveary.adapters.sqlite.keep import (
+    SqliteFamilies,
+    SqliteJobs,
+    SqliteLogins,
+    SqliteSigningKeys,
+    SqliteSnapshots,
+)
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles, SqliteBoxes, SqliteNodes
 from alveary.adapters.sqlite.notes import SqliteNotes
@@ -119,6 +125,8 @@ class KeepTx(_Marked):
         self.snapshots = SqliteSnapshots(connection, marks)
         self.jobs = SqliteJobs(connection)
         self.logins = SqliteLogins(connection)
+        self.families = SqliteFamilies(connection, marks, lambda: self.now_ms)
+        self.signing_keys = SqliteSigningKeys(connection)
 
 
 class RegistryTx(_Marked):
