@@ -7,7 +7,10 @@ belong here: what an element means.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
 
 from lxml import etree
 
@@ -64,6 +67,34 @@ def _deeper_than(root: etree._Element, max_depth: int) -> bool:
         if depth > max_depth:
             return True
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an element may have: attributes, and each child so many times at most. Without children it has a text."""
+
+    attributes: frozenset[str]
+    children: Mapping[str, int]
+
+    @classmethod
+    def of(cls, namespace: str, attributes: str = "", **children: int) -> Self:
+        """The form with *attributes*, blanks between, and *children* of *namespace* (in braces)."""
+        return cls(frozenset(attributes.split()), {namespace + name: most for name, most in children.items()})
+
+
+def has_form(root: etree._Element, forms: Mapping[str, Form]) -> bool:
+    """Whether *root* and all below it are of *forms*, found by name, with only blanks between children."""
+    return all(
+        (form := forms.get(element.tag)) is not None
+        and form.attributes.issuperset(element.keys())
+        and all(many <= form.children.get(tag, 0) for tag, many in Counter(child.tag for child in element).items())
+        and not (form.children and _has_text(element))
+        for element in root.iter()
+    )
+
+
+def _has_text(element: etree._Element) -> bool:
+    return any(text and text.strip() for text in (element.text, *(child.tail for child in element)))
 
 
 def render(root: etree._Element) -> bytes:
