@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import uvloop
 
@@ -24,6 +25,7 @@ from alveary.adapters.engine.pool import ScriptEngine
 from alveary.adapters.folder import claimed
 from alveary.adapters.keys.files import FOLDER as SECRETS
 from alveary.adapters.keys.files import FileKeys
+from alveary.adapters.keys.identity import open_identity
 from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
 from alveary.adapters.machine import SystemClock, SystemIds
 from alveary.adapters.memory.attempts import MemoryAttempts
@@ -103,6 +105,9 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
             store=registry.store,
             engine=engine,
             keys=FileKeys(folder / SECRETS, master_token=config.master_token, now_ms=clock.now_ms),
+            identity=open_identity(
+                folder / SECRETS, config.unit, host=_host(urls), now_ms=clock.now_ms(), warn=log.warning
+            ),
             passwords=passwords,
             attempts=_attempts(config, clock),
             jobs=jobs,
@@ -142,6 +147,11 @@ def unit_urls(config: Config, listener: socket.socket) -> Urls:
     base_url = config.base_url or f"{scheme}://{_host_in_url(host)}:{port}/"
     names = [f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"] if _is_near(host) else []
     return Urls.parse(base_url, path_style=config.path_style, aliases=(*config.aliases, *names))
+
+
+def _host(urls: Urls) -> str:
+    """The name or address of the unit's host, without port and brackets."""
+    return urlsplit(urls.unit_url).hostname or ""
 
 
 def _host_in_url(host: str) -> str:

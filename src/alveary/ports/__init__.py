@@ -8,6 +8,7 @@ from alveary.config import Config
 from alveary.obs import Log
 from alveary.ports.clock import Clock, Ids
 from alveary.ports.engine import Engine
+from alveary.ports.identity import Identity
 from alveary.ports.jobs import Jobs
 from alveary.ports.keys import Attempts, Keys, Passwords
 from alveary.ports.store import Registry, Store
@@ -25,6 +26,7 @@ class Ports:
     store: Store
     engine: Engine
     keys: Keys
+    identity: Identity
     passwords: Passwords
     attempts: Attempts
     jobs: Jobs

@@ -109,18 +109,23 @@ class OperatorKey:
 def load_or_make(path: Path) -> bytes:
     """The secret in the file *path*, made with mode 0600 when it is not there."""
     if not path.exists():
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(os.urandom(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(path)
+        write_secret(path, os.urandom(KEY_BYTES))
     secret = path.read_bytes()
     if len(secret) != KEY_BYTES:
         raise FolderProblem(f"The secret {path} is damaged: it does not hold {KEY_BYTES} bytes.")
     return secret
+
+
+def write_secret(path: Path, secret: bytes) -> None:
+    """Write the file *path*, whole or not at all, with mode 0600."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
 
 
 def _derive(secret: bytes, purpose: str) -> bytes:
