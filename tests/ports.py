@@ -1,4 +1,4 @@
-"""A Ports bundle over a real registry, with only what a test names behind the other ports."""
+"""Ports bundles, with only what a test names behind most ports."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from alveary.wire.urls import Urls
 
 def ports_over(registry: SqliteRegistry, **adapters: Any) -> Ports:
     """The ports of *registry* and *adapters*; whoever asks for another gets None, and the test fails."""
+    return ports_of(registry=registry, store=registry.store, **adapters)
+
+
+def ports_of(**adapters: Any) -> Ports:
+    """The same without a registry."""
     given: dict[str, Any] = dict.fromkeys(each.name for each in fields(Ports))
     given |= {
         "config": Config(),
-        "registry": registry,
-        "store": registry.store,
         "urls": Urls.parse("https://unit.example/", path_style=True),
         "clock": SystemClock(),
         "ids": SystemIds(),

@@ -170,6 +170,10 @@ class Auth(_Section, frozen=True, kw_only=True):
     ] = 300
     access_token_s: Annotated[int, _option("Longest life of an access token.", ge=1, le=3_600)] = 3_600
     refresh_token_s: Annotated[int, _option("Longest life of a refresh token.", ge=1, le=86_400)] = 86_400
+    assertion_max_s: Annotated[
+        int, _option("Longest life of another unit's token that is accepted.", ge=1, le=2_592_000)
+    ] = 86_400
+    clock_skew_s: Annotated[int, _option("How far another unit's clock may be ahead.", ge=0, le=3_600)] = 60
     code_s: Annotated[int, _option("Life of an authorization code.", ge=1, le=600)] = 600
     scope_ropc: Annotated[
         str,
