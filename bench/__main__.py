@@ -15,6 +15,7 @@ from typing import Final
 
 from bench.contestants import ALVEARY, alveary_box, find_peers
 from bench.experiments import FILE_EXPERIMENTS, FULL, QUICK, Bench
+from bench.identity import IDENTITY_EXPERIMENTS
 from bench.lines import LINES
 from bench.odata import ODATA_EXPERIMENTS
 from bench.processes import BenchProblem
@@ -24,7 +25,7 @@ _HERE: Final = Path(__file__).parent
 _RESULTS: Final = _HERE / "results" / "latest.json"
 _PAGE: Final = _HERE.parent / "docs" / "benchmarks.md"
 
-EXPERIMENTS: Final = {**FILE_EXPERIMENTS, **ODATA_EXPERIMENTS}
+EXPERIMENTS: Final = {**FILE_EXPERIMENTS, **ODATA_EXPERIMENTS, **IDENTITY_EXPERIMENTS}
 
 
 def main() -> int:

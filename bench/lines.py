@@ -110,10 +110,15 @@ _SETS: Final[Mapping[str, Line]] = {
     "set_memory": Line("memory after that, above idle", "MiB", (_at_most(64, of=LARGE_SET),)),
 }
 
+_IDENTITY: Final[Mapping[str, Line]] = {
+    "assertion": Line("sign and verify of a trans-cell token", "ms", (_at_most(1),)),
+}
+
 TABLES: Final = (
     Table("Files, snapshots and scripts", (ALVEARY, NGINX, WSGIDAV), _FILES),
     Table("OData", (ALVEARY, POCKETBASE, KINTO), _ODATA),
     Table("OData: a small set of 10,000 entities, a large one of 1,000,000", (SMALL_SET, LARGE_SET), _SETS),
+    Table("Identity", (ALVEARY,), _IDENTITY),
 )
 
-LINES: Final[Mapping[str, Line]] = {**_FILES, **_ODATA, **_SETS}
+LINES: Final[Mapping[str, Line]] = {**_FILES, **_ODATA, **_SETS, **_IDENTITY}
