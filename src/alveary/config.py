@@ -187,6 +187,13 @@ class Auth(_Section, frozen=True, kw_only=True):
         str,
         _option("Widest scope of the code grant, blanks between.", "security.token.defaultScope.grant_code"),
     ] = "root"
+    owner_representatives: Annotated[
+        bool,
+        _option(
+            "Whether accounts that a cell's ownerRepresentativeAccounts names may act as its owner (p_owner);"
+            " who may import a snapshot may then make itself the owner of all the owner's cells."
+        ),
+    ] = False
     introspect_username: Annotated[
         str, _option("Basic user name accepted by token introspection; empty: none.", "introspect.username")
     ] = ""

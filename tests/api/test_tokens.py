@@ -95,7 +95,7 @@ class TestPasswordGrant:
         cell.account("alice", roles=("admin",))
         cell.acl("", {"admin": "p:root"})
         body = cell.grant("alice", scope="auth-read openid nonsense").json()
-        assert body["scope"] == "auth-read"
+        assert body["scope"] == "auth-read openid"
         token = body["access_token"]
         assert cell.call("GET", "__ctl/Account", token=token).status_code == 200
         answer = cell.call("GET", "__ctl/Box", token=token)

@@ -62,7 +62,7 @@ def refusals_named(docstring: str) -> set[str]:
     return set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[A-Z]{4,}\b", told))
 
 
-_LOOKING = frozenset({"require_at", "require_set", "require_any", "require_in"})
+_LOOKING = frozenset({"require_at", "require_set", "require_any", "require_in", "require_box_of"})
 
 
 def late_checks(tree: ast.Module) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _awaits(statement: ast.stmt) -> bool:
 def _asks(statement: ast.stmt | None, access: str) -> bool:
     """Whether *statement* calls ``require`` or one of its kin, and awaits those that look what is there."""
     match statement:
-        case ast.Expr(value=asked) | ast.Assign(value=asked) | ast.AnnAssign(value=asked):
+        case ast.Expr(value=asked) | ast.Assign(value=asked) | ast.AnnAssign(value=asked) | ast.Return(value=asked):
             call = asked.value if isinstance(asked, ast.Await) else asked
         case _:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import time
 from collections.abc import Iterator
@@ -10,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from alveary.adapters.keys.files import OPERATOR_TOKEN_S, FileKeys, OperatorKey
+from alveary.adapters.keys.files import (
+    OPERATOR_TOKEN_S,
+    TOKENS_END_AFTER_S,
+    FileKeys,
+    OperatorKey,
+    replace_unit_secret,
+    unit_paths,
+)
 from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
 from alveary.adapters.memory.attempts import MemoryAttempts
 from alveary.model.accounts import Credential
@@ -57,6 +65,53 @@ class TestSealing:
         assert again.unseal("token", sealed) == b"text"
         other = FileKeys(tmp_path / "other", master_token="", now_ms=clock.now_ms)
         assert other.unseal("token", sealed) is None
+
+
+class TestReplacedSecrets:
+    def rotated(self, tmp_path: Path, clock: HandClock, *, forget: bool = False) -> FileKeys:
+        """The keys after a restart with a new secret, made at the clock's time."""
+        folder = tmp_path / "secrets"
+        replace_unit_secret(folder, forget=forget)
+        newest = max(unit_paths(folder).items())[1]
+        os.utime(newest, (clock.ms / 1000, clock.ms / 1000))
+        return FileKeys(folder, master_token="", now_ms=clock.now_ms)
+
+    def test_tokens_stay_good_for_a_day_and_what_the_unit_stored_for_as_long_as_the_secret_is_there(
+        self, keys: FileKeys, tmp_path: Path, clock: HandClock
+    ) -> None:
+        old = keys.seal("token", b"text")
+        later = self.rotated(tmp_path, clock)
+        new = later.seal("token", b"text")
+        assert (later.is_current(old), later.is_current(new)) == (False, True)
+        assert later.unseal("token", old) == later.unseal("token", new) == b"text"
+        assert keys.unseal("token", new) is None
+        clock.ms += TOKENS_END_AFTER_S * 1000
+        assert later.unseal("token", old) is None
+        assert later.unseal("token", old, stored=True) == later.unseal("token", new) == b"text"
+
+    def test_each_of_several_opens_what_it_sealed(self, keys: FileKeys, tmp_path: Path, clock: HandClock) -> None:
+        sealed = [keys.seal("token", b"1")]
+        for number in (2, 3):
+            keys = self.rotated(tmp_path, clock)
+            sealed.append(keys.seal("token", b"%d" % number))
+        assert [keys.unseal("token", each) for each in sealed] == [b"1", b"2", b"3"]
+
+    def test_what_a_forgotten_secret_sealed_is_good_no_more(
+        self, keys: FileKeys, tmp_path: Path, clock: HandClock
+    ) -> None:
+        old = keys.seal("token", b"text")
+        later = self.rotated(tmp_path, clock, forget=True)
+        assert later.unseal("token", old, stored=True) is None
+        again = FileKeys(tmp_path / "secrets", master_token="", now_ms=clock.now_ms)
+        assert again.unseal("token", later.seal("token", b"text")) == b"text"
+
+    def test_a_number_on_the_text_chooses_no_other_secret(
+        self, keys: FileKeys, tmp_path: Path, clock: HandClock
+    ) -> None:
+        old = keys.seal("token", b"text")
+        later = self.rotated(tmp_path, clock)
+        for number in range(256):
+            assert later.unseal("token", bytes([number]) + old[1:], stored=True) == (b"text" if number == 1 else None)
 
 
 class TestUnitTokens:

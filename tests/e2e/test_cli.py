@@ -385,3 +385,40 @@ def test_a_folder_that_is_not_there_is_1_and_not_made(tmp_path: Path) -> None:
             f"Error: There is no data folder {tmp_path / 'none'}.",
         )
     assert list(tmp_path.iterdir()) == []
+
+
+# secret
+
+
+def test_a_new_secret_logs_nobody_out_and_changes_no_cells_key(unit: Unit) -> None:
+    cell = filled(unit)
+    token, key = cell.token("alice", PASSWORD), cell.call("GET", "__certs", token=None).json()
+    refused = unit.cli("secret", "rotate")
+    assert (refused.returncode, "in use by another process" in refused.stderr) == (1, True)
+    unit.stop()
+
+    ended = unit.cli("secret", "rotate")
+
+    assert (ended.returncode, ended.stdout) == (0, "The unit has a new secret; older tokens end within 24 hours.\n")
+    unit.restart()
+    assert (
+        cell.call("PUT", "__mypassword", token=token, headers={"X-Personium-Credential": PASSWORD}).status_code == 204
+    )
+    assert cell.call("GET", "__certs", token=None).json() == key
+    unit.stop()
+    assert unit.cli("doctor").returncode == 0
+
+
+def test_a_forgotten_secret_ends_all_tokens_and_cells_make_new_keys(unit: Unit) -> None:
+    cell = filled(unit)
+    token, key = cell.token("alice", PASSWORD), cell.call("GET", "__certs", token=None).json()
+    unit.stop()
+
+    ended = unit.cli("secret", "rotate", "--forget")
+
+    assert (ended.returncode, ended.stdout) == (0, "The unit has a new secret; all tokens have ended.\n")
+    unit.restart()
+    changed = cell.call("PUT", "__mypassword", token=token, headers={"X-Personium-Credential": PASSWORD})
+    assert changed.json()["code"] == "PR401-AU-0006"
+    assert cell.call("GET", "__certs", token=None).json() != key
+    assert cell.grant("alice", PASSWORD).status_code == 200

@@ -26,6 +26,7 @@ from alveary.adapters.folder import claimed
 from alveary.adapters.keys.files import FOLDER as SECRETS
 from alveary.adapters.keys.files import FileKeys
 from alveary.adapters.keys.identity import open_identity
+from alveary.adapters.keys.rsa import RsaKeyPairs
 from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
 from alveary.adapters.machine import SystemClock, SystemIds
 from alveary.adapters.memory.attempts import MemoryAttempts
@@ -108,6 +109,7 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
             identity=open_identity(
                 folder / SECRETS, config.unit, host=_host(urls), now_ms=clock.now_ms(), warn=log.warning
             ),
+            key_pairs=RsaKeyPairs(),
             passwords=passwords,
             attempts=_attempts(config, clock),
             jobs=jobs,

@@ -15,6 +15,7 @@ import click
 COMMANDS: Final[Mapping[str, str]] = {
     "serve": "serve",
     "init": "serve",
+    "secret": "secrets",  # nosec B105 - a command and its module
     "token": "tokens",  # nosec B105 - a command and its module
     "cell": "cells",
     "account": "accounts",

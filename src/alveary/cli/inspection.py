@@ -19,7 +19,7 @@ import apsw
 
 from alveary.adapters.blobs.files import place_of
 from alveary.adapters.folder import FORMAT, STAMP, is_claimed
-from alveary.adapters.keys.files import FOLDER, KEY_BYTES, OPERATOR_KEY, UNIT_KEY
+from alveary.adapters.keys.files import FOLDER, KEY_BYTES, OPERATOR_KEY, UNIT_KEY, unit_paths
 from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.part import DATABASE
 from alveary.config import Limits
@@ -27,7 +27,6 @@ from alveary.model.entities import EntityKind
 from alveary.model.tree import NodeKind
 
 _REGISTRY: Final = "unit.sqlite"
-_SECRETS: Final = (UNIT_KEY, OPERATOR_KEY)
 _FOREIGN_BITS: Final = 0o077
 _READ_BYTES: Final = 1024 * 1024
 _BATCH: Final = 200
@@ -118,8 +117,8 @@ class Inspection:
 
     def secrets(self) -> Iterator[Problem]:
         """Keys that are missing or damaged."""
-        for name in _SECRETS:
-            path = self.data / FOLDER / name
+        folder = self.data / FOLDER
+        for path in (*(unit_paths(folder).values() or (folder / UNIT_KEY,)), folder / OPERATOR_KEY):
             if not path.exists():
                 yield Problem(self._name(path), "it is missing")
             elif path.stat().st_size != KEY_BYTES:

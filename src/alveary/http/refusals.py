@@ -37,6 +37,7 @@ OAUTH_ERRORS: Final[Mapping[str, str]] = {
     "PR401-AN-0021": "invalid_client",
     "PR400-AN-0022": "invalid_client",
     "PR401-AN-0023": "invalid_grant",
+    "PR400-AN-0024": "unsupported_token_type",
 }
 """The kinds that the token endpoint answers in OAuth's form, and what OAuth calls them."""
 

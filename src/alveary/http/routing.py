@@ -35,13 +35,15 @@ READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPOR
 class Route:
     """Where a first segment leads.
 
-    ``reads_credentials`` is False where the Authorization header speaks of a client and not of the subject.
+    ``reads_credentials`` is False where the Authorization header speaks of a client and not of the subject;
+    ``basic_names_client`` is True where that holds for Basic alone.
     ``open_when_failed``: the methods that a cell still answers after a failed import (None: every one).
     ``open_when_locked``: those beside the reading ones that it answers while its contents are being replaced.
     """
 
     handler: Handler
     reads_credentials: bool = True
+    basic_names_client: bool = False
     open_when_failed: frozenset[str] | None = NO_METHOD
     open_when_locked: frozenset[str] = NO_METHOD
 
@@ -107,10 +109,10 @@ class Dispatcher:
             raise Refusal(CELL_LOCKED, reason=reason)
 
     async def _call(self, request: Request, cell: Cell | None, route: Route) -> Call:
-        if not route.reads_credentials:
+        authorization = request.headers.get("authorization")
+        if not route.reads_credentials or (route.basic_names_client and _is_basic(authorization)):
             access = self._nobody(cell)
         else:
-            authorization = request.headers.get("authorization")
             known = self._known.find(self._ports, cell, authorization) if cell and authorization else None
             access = known or await self._access(request, cell, authorization)
         if request.method not in READING_METHODS:
@@ -128,6 +130,10 @@ class Dispatcher:
 
     def _nobody(self, cell: Cell | None) -> Access:
         return Access(cell, Who.ANONYMOUS, frozenset(), acls.EMPTY)
+
+
+def _is_basic(authorization: str | None) -> bool:
+    return authorization is not None and authorization[:6].lower() == "basic "
 
 
 def _credentials(request: Request, authorization: str | None) -> Credentials:

@@ -10,7 +10,7 @@ from alveary.ports.clock import Clock, Ids
 from alveary.ports.engine import Engine
 from alveary.ports.identity import Identity
 from alveary.ports.jobs import Jobs
-from alveary.ports.keys import Attempts, Keys, Passwords
+from alveary.ports.keys import Attempts, KeyPairs, Keys, Passwords
 from alveary.ports.store import Registry, Store
 from alveary.ports.urls import Urls
 
@@ -27,6 +27,7 @@ class Ports:
     engine: Engine
     keys: Keys
     identity: Identity
+    key_pairs: KeyPairs
     passwords: Passwords
     attempts: Attempts
     jobs: Jobs

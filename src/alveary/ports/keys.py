@@ -16,8 +16,15 @@ class Keys(Protocol):
     def seal(self, purpose: str, plain: bytes) -> bytes:
         """*plain* so that only this unit can read it, different at every call."""
 
-    def unseal(self, purpose: str, sealed: bytes) -> bytes | None:
-        """What was sealed for the same purpose; None when it was not, or was changed."""
+    def unseal(self, purpose: str, sealed: bytes, *, stored: bool = False) -> bytes | None:
+        """What was sealed for the same purpose; None when it was not, or was changed.
+
+        Under a secret that has been replaced, texts that clients hold are good for as long as tokens may live, texts
+        that the unit itself has *stored* for as long as the secret is there.
+        """
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether *sealed* was sealed under the secret that is used now."""
 
     def is_master_token(self, token: str) -> bool:
         """Whether *token* is the configured unit master token; never when none is configured."""
@@ -34,6 +41,13 @@ class Passwords(Protocol):
 
     async def verify(self, password: str, credential: Credential | None) -> bool:
         """Whether *password* belongs to *credential*; without one: no, after as much work."""
+
+
+class KeyPairs(Protocol):
+    """Key pairs for cells."""
+
+    async def make(self) -> bytes:
+        """A new RSA key of 2048 bits, its private half as PKCS#8 in PEM; made beside other requests."""
 
 
 class Attempts(Protocol):

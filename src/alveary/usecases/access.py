@@ -26,11 +26,15 @@ from alveary.errors import (
 )
 from alveary.model.acl import Acl
 from alveary.model.cell import Cell
+from alveary.model.edm_values import EdmType
+from alveary.model.entities import EntityKind
+from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import GRANTED_BY, READING, BoxPrivilege, CellPrivilege, Privilege
-from alveary.model.tree import Node, Place
+from alveary.model.queries import Column, Compare, Comparison, Literal, Query
+from alveary.model.tree import Box, Node, Place
 from alveary.model.values import frozen
 from alveary.ports import Ports
-from alveary.ports.store import NodeReader
+from alveary.ports.store import NodeReader, ReadTx
 
 H = TypeVar("H")
 H_co = TypeVar("H_co", covariant=True)
@@ -44,6 +48,7 @@ class Who(StrEnum):
     REFUSED = "refused"
     PASSWORD_CHANGE = "password change"  # noqa: S105  # nosec B105 - a kind of subject
     ACCOUNT = "account"
+    VISITOR = "visitor"
     UNIT_USER = "unit user"
     UNIT_ADMIN = "unit admin"
 
@@ -125,7 +130,8 @@ class Access:
     ``principals`` are the ids of the subject's roles and the words that an ACL may grant to. ``scopes`` bound what
     a token gives at cell level. ``schema`` is the app that the token was issued to, ending in ``#c`` when that app is
     confidential. ``refusal`` says why credentials that came were not accepted: they give what everyone has.
-    ``until_ms`` is when the token ends that gave all this. ``request_key`` names the request in what it leaves.
+    ``until_ms`` is when the token ends that gave all this, ``family`` that of a local token. ``request_key`` names
+    the request in what it leaves.
     """
 
     cell: Cell | None
@@ -140,6 +146,7 @@ class Access:
     contents_role: ContentsRole = ContentsRole.NONE
     refusal: Kind | None = None
     until_ms: int | None = None
+    family: str | None = None
     request_key: str = ""
 
     @property
@@ -169,7 +176,7 @@ class Access:
             raise Refusal(AUTH_REQUIRED)
         if not self.cell_acl.grants(GRANTED_BY[privilege], self.principals):
             raise self._refused()
-        if self.who is Who.ACCOUNT and GRANTED_BY[privilege].isdisjoint(self.scopes):
+        if (self.who is Who.ACCOUNT or self.who is Who.VISITOR) and GRANTED_BY[privilege].isdisjoint(self.scopes):
             raise Refusal(SCOPE_TOO_SMALL, privilege=privilege)
 
     def may(self, privilege: CellPrivilege) -> bool:
@@ -196,6 +203,17 @@ class Access:
             raise Refusal(SCOPE_TOO_SMALL, privilege=privilege)
         return self.cell, self.account_id
 
+    def require_known(self, authorization: str | None = None) -> None:
+        """Return when the request says at all who sent it, be it an app by *authorization*.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, or why the credentials were not accepted; PASSWORD_CHANGE_TOKEN.
+        """
+        if self.who is Who.PASSWORD_CHANGE:
+            raise Refusal(PASSWORD_CHANGE_TOKEN)
+        if authorization is None and self.who in {Who.ANONYMOUS, Who.REFUSED}:
+            raise Refusal(self.refusal or AUTH_REQUIRED)
+
     # Unit level
 
     def require_unit(self) -> None:
@@ -208,7 +226,7 @@ class Access:
             return
         if self.who is Who.PASSWORD_CHANGE:
             raise Refusal(PASSWORD_CHANGE_TOKEN)
-        if self.who is Who.ACCOUNT:
+        if self.who in {Who.ACCOUNT, Who.VISITOR}:
             raise Refusal(UNIT_USER_NEEDED)
         raise self._refused()
 
@@ -222,13 +240,15 @@ class Access:
         if self.who is Who.UNIT_USER and (cell.owner is None or cell.owner != self.subject):
             raise Refusal(NOT_OWNER_OF_CELL)
 
-    def _owns(self) -> bool:
+    @property
+    def owns(self) -> bool:
+        """Whether the subject is of the unit and the cell is theirs."""
         if self.who is Who.UNIT_ADMIN:
             return True
         return self.who is Who.UNIT_USER and self.cell is not None and self.cell.owner == self.subject
 
     def _unit_may(self, privilege: Privilege) -> bool:
-        if self.contents_role is ContentsRole.NONE or not self._owns():
+        if self.contents_role is ContentsRole.NONE or not self.owns:
             return False
         return self.contents_role is ContentsRole.ADMIN or privilege in READING
 
@@ -242,6 +262,26 @@ class Access:
                 SCHEMA_LEVEL_TOO_LOW.
         """
         return await ports.store.contents(self.here).read(lambda tx: self.judge(tx, path, need))
+
+    async def require_box_of(self, ports: Ports, schema: str | None) -> Box:
+        """The box of the app with that schema (None: the subject's own), for the app itself and who may read there.
+
+        Raises:
+            Refusal: as :meth:`require_at`; LACKS_PRIVILEGE too when there is no such box.
+        """
+        own = (self.schema or "").removesuffix("#c")
+        wanted = own if schema is None else schema
+
+        async def find(tx: ReadTx) -> Box:
+            name = await self._box_of(ports, tx, wanted) if wanted else None
+            place = await tx.nodes.locate(name, ()) if name is not None else None
+            if place is None or place.box is None:
+                raise self._refused()
+            if not own or own != place.box.schema:
+                self.require_on(place, place.chain, BoxPrivilege.READ)
+            return place.box
+
+        return await ports.store.contents(self.here).read(find)
 
     async def require_set(self, ports: Ports, service: Guarded[H], concern: Concern, doing: Doing) -> H:
         """What *service* has, once the subject may do that with its entity sets.
@@ -330,3 +370,11 @@ class Access:
         if self.refusal is not None:
             return Refusal(self.refusal)
         return Refusal(AUTH_REQUIRED if self.who is Who.ANONYMOUS else LACKS_PRIVILEGE)
+
+    async def _box_of(self, ports: Ports, tx: ReadTx, schema: str) -> str | None:
+        """The name of the box of the app with that schema; the main box is the cell's own."""
+        if schema == ports.urls.to_local(ports.urls.cell_url(self.here.name)):
+            return MAIN_BOX
+        is_its = Compare(Comparison.EQ, Column(EdmType.STRING, path=("Schema",)), Literal(schema))
+        found = await tx.entities.query(Query(EntityKind.BOX, where=is_its, top=1))
+        return found[0].key if found else None

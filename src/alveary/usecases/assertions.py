@@ -54,11 +54,12 @@ def issue(
     return render(assertion, identity.sign, identity.certificate, identity.subject_name)
 
 
-def judge(ports: Ports, raw: str, audiences: Collection[str]) -> Assertion | Fault:
+def judge(ports: Ports, raw: str, audiences: Collection[str] | None) -> Assertion | Fault:
     """What the token *raw* says, when it is true, good now, and for one of *audiences*; else what is wrong with it.
 
-    The first fault counts, in the order of :class:`Fault`. Issuer and subject stay spelt as they came. A cell of this
-    unit speaks by the unit's own certificate alone, and the certificate for no one else.
+    None for *audiences*: whomever it is for. The first fault counts, in the order of :class:`Fault`. Issuer and
+    subject stay spelt as they came. A cell of this unit speaks by the unit's own certificate alone, and the
+    certificate for no one else.
     """
     signed = parse(raw)
     if isinstance(signed, Fault):
@@ -68,7 +69,7 @@ def judge(ports: Ports, raw: str, audiences: Collection[str]) -> Assertion | Fau
         return Fault.SIGNATURE
     if not _is_good(ports, signed, now_ms):
         return Fault.EXPIRED
-    if _plain(ports, assertion.audience) not in {_plain(ports, each) for each in audiences}:
+    if audiences is not None and _plain(ports, assertion.audience) not in {_plain(ports, each) for each in audiences}:
         return Fault.AUDIENCE
     return assertion
 

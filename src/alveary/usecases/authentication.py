@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote
 
 from alveary.errors import (
     ACCESS_TOKEN_EXPIRED,
+    ACCESS_TOKEN_SIGNATURE,
     ACCESS_TOKEN_UNREADABLE,
     AUTH_REQUIRED,
     BASIC_AUTH_FAILED,
@@ -32,13 +35,42 @@ from alveary.model.cell import Cell
 from alveary.model.entities import Entity
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx
+from alveary.usecases import assertions, families
 from alveary.usecases.access import Access, ContentsRole, Who
+from alveary.usecases.assertions import Assertion, Fault
 from alveary.usecases.logins import log_in
-from alveary.wire.tokens import COOKIE_PURPOSE, LocalToken, TokenKind, decode_base64url
+from alveary.usecases.roles import ROLE_PATH, of_visitor
+from alveary.usecases.scopes import covers
+from alveary.wire.tokens import (
+    COOKIE_PURPOSE,
+    REFRESHING,
+    LocalToken,
+    Owner,
+    Resident,
+    TokenKind,
+    Visitor,
+    decode_base64url,
+)
 
 _EVERYONE: Final = frozenset({acls.ALL, acls.UNAUTHENTICATED})
 _KNOWN: Final = frozenset({acls.ALL, acls.AUTHENTICATED})
 _ROOT_SCOPE: Final = frozenset({"root"})
+_LONG_TOKEN_CHARS: Final = 512
+_FAULTS: Final[Mapping[Fault, Kind]] = {
+    Fault.UNREADABLE: ACCESS_TOKEN_UNREADABLE,
+    Fault.SIGNATURE: ACCESS_TOKEN_SIGNATURE,
+    Fault.EXPIRED: ACCESS_TOKEN_EXPIRED,
+    Fault.AUDIENCE: ACCESS_TOKEN_UNREADABLE,
+}
+_WHO: Final[Mapping[TokenKind, Who]] = {
+    TokenKind.ACCESS: Who.ACCOUNT,
+    TokenKind.VISITOR_ACCESS: Who.VISITOR,
+    TokenKind.PASSWORD_CHANGE: Who.PASSWORD_CHANGE,
+    TokenKind.UNIT_USER: Who.UNIT_USER,
+}
+"""Whom a local token makes of who holds it; tokens of other kinds give no access."""
+
+_OF_THE_UNIT: Final = frozenset({Who.UNIT_USER, Who.UNIT_ADMIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +130,37 @@ class KnownTokens:
     def __init__(self, bound: int = 4096) -> None:
         """Remember at most *bound* tokens."""
         self._bound = bound
-        self._known: dict[tuple[str, str], tuple[Cell, object, int, Access]] = {}
+        self._known: dict[tuple[str, str | bytes], tuple[Cell, object, int, Access]] = {}
 
     def find(self, ports: Ports, cell: Cell, authorization: str) -> Access | None:
         """What *authorization* gives in *cell*, if that is known and still so."""
-        found = self._known.get((cell.id, authorization))
+        key = cell.id, _shortened(authorization)
+        found = self._known.get(key)
         if found is None:
             return None
         known_cell, stamp, until_ms, access = found
         if known_cell is cell and until_ms > ports.clock.now_ms() and stamp == ports.store.access_stamp(cell):
             return access
-        del self._known[cell.id, authorization]
+        del self._known[key]
         return None
 
     def remember(self, ports: Ports, cell: Cell, authorization: str, access: Access, stamp: object) -> None:
-        """Remember *access*, found after *stamp* was taken, when a token of limited life gave it."""
-        if access.who is not Who.ACCOUNT or access.until_ms is None:
+        """Remember *access*, found after *stamp* was taken, when a token of limited life gave it.
+
+        What the unit's own users may do depends on more than their token.
+        """
+        if access.until_ms is None or access.who in _OF_THE_UNIT:
             return
         if len(self._known) >= self._bound:
             self._known.clear()
-        self._known[cell.id, authorization] = cell, stamp, access.until_ms, access
+        self._known[cell.id, _shortened(authorization)] = cell, stamp, access.until_ms, access
+
+
+def _shortened(authorization: str) -> str | bytes:
+    """*authorization*, or what stands for it: trans-cell tokens have thousands of characters."""
+    if len(authorization) <= _LONG_TOKEN_CHARS:
+        return authorization
+    return hashlib.sha256(authorization.encode()).digest()
 
 
 # Bearer
@@ -125,22 +168,51 @@ class KnownTokens:
 
 async def _bearer(ports: Ports, cell: Cell | None, credentials: Credentials, raw: str) -> Access:
     token = LocalToken.parse(raw, ports.keys.unseal)
-    if token is None:
-        if ports.keys.is_master_token(raw) or ports.keys.is_operator_token(raw):
-            return _unit(cell, credentials)
-        return await _everyone(ports, cell, credentials, ACCESS_TOKEN_UNREADABLE)
-    if token.kind is TokenKind.REFRESH:
-        return await _everyone(ports, cell, credentials, REFRESH_TOKEN_AS_ACCESS)
-    if token.expired(ports.clock.now_ms()):
-        return await _everyone(ports, cell, credentials, ACCESS_TOKEN_EXPIRED)
-    who = Who.ACCOUNT if token.kind is TokenKind.ACCESS else Who.PASSWORD_CHANGE
-    if cell is None:
-        return Access(None, who, _KNOWN, acls.EMPTY)
-    if token.cell_id != cell.id:
-        return await _everyone(ports, cell, credentials, ACCESS_TOKEN_UNREADABLE)
+    if token is not None:
+        return await _local(ports, cell, credentials, token)
+    if ports.keys.is_master_token(raw) or ports.keys.is_operator_token(raw):
+        if credentials.unit_user is None:
+            return _of_the_unit(cell, Who.UNIT_ADMIN, contents_role=ContentsRole.ADMIN)
+        return _of_the_unit(cell, Who.UNIT_USER, ports.urls.to_local(credentials.unit_user))
+    return await _trans_cell(ports, cell, credentials, raw)
 
+
+async def _local(ports: Ports, cell: Cell | None, credentials: Credentials, token: LocalToken) -> Access:
+    refusal = await _refusal_of(ports, cell, token)
+    if refusal is not None:
+        return await _everyone(ports, cell, credentials, refusal)
+    holder = token.holder
+    if isinstance(holder, Owner):
+        return _of_the_unit(cell, Who.UNIT_USER, holder.subject)
+    if cell is None:
+        return Access(None, _WHO[token.kind], _KNOWN, acls.EMPTY)
+    if isinstance(holder, Visitor):
+        found = await _visiting(ports, cell, holder, token.scope, token.schema, token.until_ms)
+        return replace(found, family=token.family)
+    return await _residing(ports, cell, credentials, token, holder)
+
+
+async def _refusal_of(ports: Ports, cell: Cell | None, token: LocalToken) -> Kind | None:
+    """Why *token* gives nothing here; None when it does."""
+    if token.kind in REFRESHING:
+        return REFRESH_TOKEN_AS_ACCESS
+    represents = token.kind is TokenKind.UNIT_USER
+    if token.kind not in _WHO or (represents and not ports.config.auth.owner_representatives):
+        return ACCESS_TOKEN_UNREADABLE
+    if token.expired(ports.clock.now_ms()):
+        return ACCESS_TOKEN_EXPIRED
+    if represents or cell is None:
+        return None
+    if token.cell_id != cell.id:
+        return ACCESS_TOKEN_UNREADABLE
+    return ACCESS_TOKEN_EXPIRED if await families.is_revoked(ports, cell, token.family) else None
+
+
+async def _residing(
+    ports: Ports, cell: Cell, credentials: Credentials, token: LocalToken, holder: Resident
+) -> Access:
     async def resolve(tx: ReadTx) -> tuple[Entity | None, frozenset[str], Acl]:
-        account = await find_account(tx, cell, token)
+        account = await find_account(tx, cell, holder)
         roles = await tx.principals.roles_of(account.id) if account is not None else frozenset()
         return account, roles, (await tx.nodes.root()).acl
 
@@ -149,41 +221,98 @@ async def _bearer(ports: Ports, cell: Cell | None, credentials: Credentials, raw
         return await _everyone(ports, cell, credentials, AUTH_REQUIRED)
     return Access(
         cell,
-        who,
+        _WHO[token.kind],
         roles | _KNOWN,
         cell_acl,
         subject=account.key,
         account_id=account.id,
         schema=token.schema,
         scopes=frozenset(token.scope),
-        until_ms=token.issued_ms + token.life_s * 1000,
+        until_ms=token.until_ms,
+        family=token.family,
     )
 
 
-async def find_account(tx: ReadTx, cell: Cell, token: LocalToken) -> Entity | None:
-    """The account that *token* was issued to: by id, or by name when the cell was imported since."""
-    account = await tx.principals.account(token.account_id)
-    if account is None and token.contents != cell.contents:
-        return await tx.principals.account_named(token.account)
+async def find_account(tx: ReadTx, cell: Cell, holder: Resident) -> Entity | None:
+    """The account that *holder* was: by id, or by name when the cell was imported since."""
+    account = await tx.principals.account(holder.id)
+    if account is None and holder.contents != cell.contents:
+        return await tx.principals.account_named(holder.name)
     return account
 
 
-def _unit(cell: Cell | None, credentials: Credentials) -> Access:
-    if credentials.unit_user is not None:
-        return Access(
-            cell,
-            Who.UNIT_USER,
-            _KNOWN,
-            acls.EMPTY,
-            subject=credentials.unit_user,
-        )
+async def _visiting(
+    ports: Ports, cell: Cell, visitor: Visitor, scopes: tuple[str, ...], schema: str | None, until_ms: int
+) -> Access:
+    async def resolve(tx: ReadTx) -> tuple[frozenset[str], Acl]:
+        return await of_visitor(tx, ports.urls, visitor), (await tx.nodes.root()).acl
+
+    roles, cell_acl = await ports.store.contents(cell).read(resolve)
     return Access(
         cell,
-        Who.UNIT_ADMIN,
-        _KNOWN,
-        acls.EMPTY,
-        contents_role=ContentsRole.ADMIN,
+        Who.VISITOR,
+        roles | _KNOWN,
+        cell_acl,
+        subject=visitor.subject,
+        schema=schema,
+        scopes=frozenset(scopes),
+        until_ms=until_ms,
     )
+
+
+# Tokens of other cells, and of the unit's users
+
+
+async def _trans_cell(ports: Ports, cell: Cell | None, credentials: Credentials, raw: str) -> Access:
+    """What a trans-cell token gives: it is good in the cell, or at the unit, that it is meant for."""
+    unit_url = ports.urls.unit_url
+    here = () if cell is None else (ports.urls.cell_url(cell.name),)
+    assertion = assertions.judge(ports, raw, (unit_url, *here))
+    if isinstance(assertion, Fault):
+        if assertion is Fault.AUDIENCE and cell is None:
+            return Access(None, Who.VISITOR, _KNOWN, acls.EMPTY)
+        return await _everyone(ports, cell, credentials, _FAULTS[assertion])
+    if assertion.audience.rstrip("/") == unit_url.rstrip("/"):
+        if _makes_unit_users(ports, assertion.issuer):
+            return _unit_user(ports, cell, credentials, assertion)
+        if cell is None:
+            return Access(None, Who.VISITOR, _KNOWN, acls.EMPTY)
+        return await _everyone(ports, cell, credentials, ACCESS_TOKEN_UNREADABLE)
+    assert cell is not None
+    most = frozenset(ports.config.auth.scope_assertion.split())
+    scopes = tuple(word for word in assertion.scopes if covers(most, word))
+    schema = ports.urls.to_local(assertion.schema) if assertion.schema else None
+    visitor = Visitor(assertion.subject, assertion.issuer, assertion.roles)
+    return await _visiting(ports, cell, visitor, scopes, schema, assertion.expires_ms)
+
+
+def _makes_unit_users(ports: Ports, issuer: str) -> bool:
+    listed = {ports.urls.to_local(each) for each in ports.config.unit_user_issuers}
+    return ports.urls.to_local(issuer) in listed
+
+
+def _unit_user(ports: Ports, cell: Cell | None, credentials: Credentials, assertion: Assertion) -> Access:
+    named = {
+        role.removeprefix(f"{assertion.issuer}{ROLE_PATH}")
+        for role in assertion.roles
+        if role.startswith(f"{assertion.issuer}{ROLE_PATH}")
+    }
+    contents_role = next((role for name, role in _CONTENTS_ROLES if name in named), ContentsRole.NONE)
+    if "UnitAdmin" not in named:
+        return _of_the_unit(cell, Who.UNIT_USER, ports.urls.to_local(assertion.subject), contents_role)
+    if credentials.unit_user is not None:
+        return _of_the_unit(cell, Who.UNIT_USER, ports.urls.to_local(credentials.unit_user), contents_role)
+    return _of_the_unit(cell, Who.UNIT_ADMIN, contents_role=contents_role)
+
+
+_CONTENTS_ROLES: Final = (("CellContentsAdmin", ContentsRole.ADMIN), ("CellContentsReader", ContentsRole.READER))
+"""Names of roles in the issuing cell, the stronger one first."""
+
+
+def _of_the_unit(
+    cell: Cell | None, who: Who, subject: str | None = None, contents_role: ContentsRole = ContentsRole.NONE
+) -> Access:
+    return Access(cell, who, _KNOWN, acls.EMPTY, subject=subject, contents_role=contents_role)
 
 
 # Cookie

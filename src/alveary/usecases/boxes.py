@@ -53,6 +53,15 @@ async def describe(ports: Ports, access: Access, name: str) -> Box:
     return place.box
 
 
+async def of_app(ports: Ports, access: Access, schema: str | None) -> Box:
+    """The box of the app with the URL *schema* (None: the one that the token was issued to).
+
+    Raises:
+        Refusal: as Access.require_box_of.
+    """
+    return await access.require_box_of(ports, schema and ports.urls.to_local(schema))
+
+
 async def delete(ports: Ports, access: Access, name: str) -> None:
     """Remove the box of that name with its tree, what is bound to it, and the ExtRoles of its relations.
 

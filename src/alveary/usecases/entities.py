@@ -29,9 +29,9 @@ from alveary.usecases.access import Access, Concern, Doing
 from alveary.usecases.events import event
 from alveary.usecases.lifecycles import LIFECYCLES
 from alveary.usecases.lists import concerns_of, expanded
+from alveary.usecases.passwords import check_password
 from alveary.usecases.rows import Address
 from alveary.usecases.services import Home, Service
-from alveary.usecases.tokens import check_password
 from alveary.usecases.user_data import declare, undeclared
 from alveary.wire.etags import Precondition
 from alveary.wire.odata_json import etag_of

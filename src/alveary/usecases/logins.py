@@ -15,15 +15,12 @@ from alveary.errors import AUTHENTICATION_FAILED, Refusal
 from alveary.model.accounts import Account, AccountStatus, Address
 from alveary.model.cell import Cell
 from alveary.model.keep import LoginHistory
-from alveary.model.tree import Node
 from alveary.ports import Ports
 from alveary.ports.store import KeepReadTx, KeepTx, ReadTx, WriteTx
-from alveary.wire import xml
+from alveary.usecases.cell_settings import unrecorded_accounts
 from alveary.wire.passwords import SHA256
 
 BASIC_TYPE: Final = "basic"
-UNRECORDED_PROPERTY: Final = "accountsnotrecordingauthhistory@urn:x-personium:xmlns"
-_PROPERTY_DEPTH: Final = 8
 _MAX_DOUBLINGS: Final = 32
 
 
@@ -56,7 +53,7 @@ async def log_in(ports: Ports, cell: Cell, name: str, password: str, address: st
 async def _log_in(ports: Ports, cell: Cell, name: str, password: str, address: str | None) -> Login:
     async def known(tx: ReadTx) -> tuple[Account | None, bool]:
         entity = await tx.principals.account_named(name)
-        return (Account.of(entity) if entity else None), name in _unrecorded(await tx.nodes.root())
+        return (Account.of(entity) if entity else None), name in unrecorded_accounts(await tx.nodes.root())
 
     account, unrecorded = await ports.store.contents(cell).read(known)
     before = await _history(ports, cell, account)
@@ -74,14 +71,6 @@ async def _log_in(ports: Ports, cell: Cell, name: str, password: str, address: s
     if credential is not None and credential.algorithm == SHA256:
         await _rehash(ports, cell, account, password)
     return Login(account, before)
-
-
-def _unrecorded(root: Node) -> frozenset[str]:
-    element = root.properties.get(UNRECORDED_PROPERTY)
-    if element is None:
-        return frozenset()
-    text = "".join(map(str, xml.parse(element.encode(), max_depth=_PROPERTY_DEPTH).itertext()))
-    return frozenset(name.strip() for name in text.split(","))
 
 
 async def _history(ports: Ports, cell: Cell, account: Account | None) -> LoginHistory:

@@ -1,7 +1,7 @@
 """The strings of local tokens: a prefix that tells the kind, and a sealed payload that only this unit can read.
 
 Personium's local tokens are opaque to clients, who rely on nothing but the prefixes. What does not belong here:
-sealing (the keys port) and what a token gives (``usecases``).
+sealing (the keys port), what a token gives (``usecases``), trans-cell tokens (``wire.saml``).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -21,51 +21,113 @@ class TokenKind(StrEnum):
 
     ACCESS = "AR~"
     REFRESH = "RR~"
+    VISITOR_ACCESS = "AV~"
+    VISITOR_REFRESH = "RV~"
     PASSWORD_CHANGE = "AP~"  # noqa: S105  # nosec B105 - a prefix
+    UNIT_USER = "AU~"
+    CODE = "GC~"
 
 
 KIND_BY_PREFIX: Final = {kind.value: kind for kind in TokenKind}
+REFRESHING: Final = frozenset({TokenKind.REFRESH, TokenKind.VISITOR_REFRESH})
 PREFIX_CHARS: Final = 3
 COOKIE_PURPOSE: Final = "p_cookie"
+_PURPOSE: Final = "token "
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """An account of the cell.
+
+    ``id`` survives renames; ``contents`` tells whether the cell was imported since, when the account is found by
+    ``name`` instead.
+    """
+
+    id: str
+    name: str
+    contents: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Someone of another cell: who (a URL), the cell that vouches, and the class URLs of the roles it names."""
+
+    subject: str
+    issuer: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The cell's owner, whom an account represents: a URL, or a name that the unit's administrator gave."""
+
+    subject: str
+
+
+Holder = Resident | Visitor | Owner
+
+_HOLDERS: Final[dict[TokenKind, Callable[..., Holder]]] = {
+    TokenKind.VISITOR_ACCESS: Visitor,
+    TokenKind.VISITOR_REFRESH: Visitor,
+    TokenKind.UNIT_USER: Owner,
+}
+"""Who holds a token of a kind; an account where nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBinding:
+    """What an authorization code is bound to, besides its app.
+
+    ``challenge`` is that of PKCE's method S256, None without PKCE; ``nonce`` goes into the id token.
+    """
+
+    redirect_uri: str
+    challenge: str | None = None
+    nonce: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LocalToken:
-    """What a local token of an account says.
+    """What a local token says.
 
-    ``cell_id`` and ``account_id`` survive renames; ``contents`` tells whether the cell was imported since, when the
-    account is found by ``account`` instead. ``scope`` is a tuple of scope tokens.
+    ``family`` is shared by all tokens that one login led to. ``schema`` is the URL of the app that it was issued to,
+    ending in ``#c`` when that app is confidential. ``scope`` is a tuple of scope tokens.
     """
 
     kind: TokenKind
     cell_id: str
-    contents: str
-    account_id: str
-    account: str
+    holder: Holder
+    family: str
     issued_ms: int
     life_s: int
-    schema: str | None
-    scope: tuple[str, ...]
+    schema: str | None = None
+    scope: tuple[str, ...] = ()
+    binding: CodeBinding | None = None
+
+    @property
+    def until_ms(self) -> int:
+        """When its life ends."""
+        return self.issued_ms + self.life_s * 1000
 
     def expired(self, now_ms: int) -> bool:
         """Whether its life has ended."""
-        return now_ms >= self.issued_ms + self.life_s * 1000
+        return now_ms >= self.until_ms
 
     def render(self, seal: Callable[[str, bytes], bytes]) -> str:
         """The token's string; *seal* is given a purpose and the payload."""
         payload = orjson.dumps(
             [
                 self.cell_id,
-                self.contents,
-                self.account_id,
-                self.account,
+                _fields(self.holder),
+                self.family,
                 self.issued_ms,
                 self.life_s,
                 self.schema,
                 self.scope,
+                self.binding and _fields(self.binding),
             ]
         )
-        sealed = base64.urlsafe_b64encode(seal(self.kind, payload)).rstrip(b"=")
+        sealed = base64.urlsafe_b64encode(seal(_PURPOSE + self.kind, payload)).rstrip(b"=")
         return self.kind.value + sealed.decode()
 
     @classmethod
@@ -75,11 +137,30 @@ class LocalToken:
         if kind is None:
             return None
         sealed = decode_base64url(raw[PREFIX_CHARS:])
-        payload = unseal(kind, sealed) if sealed is not None else None
+        payload = unseal(_PURPOSE + kind, sealed) if sealed is not None else None
         if payload is None:
             return None
-        cell_id, contents, account_id, account, issued_ms, life_s, schema, scope = orjson.loads(payload)
-        return cls(kind, cell_id, contents, account_id, account, issued_ms, life_s, schema, tuple(scope))
+        cell_id, holder, family, issued_ms, life_s, schema, scope, binding = orjson.loads(payload)
+        return cls(
+            kind,
+            cell_id,
+            _holder(kind, holder),
+            family,
+            issued_ms,
+            life_s,
+            schema,
+            tuple(scope),
+            CodeBinding(*binding) if binding else None,
+        )
+
+
+def _fields(value: Holder | CodeBinding) -> list[object]:
+    return [getattr(value, each.name) for each in fields(value)]
+
+
+def _holder(kind: TokenKind, values: list[Any]) -> Holder:
+    make: Callable[..., Holder] = _HOLDERS.get(kind, Resident)
+    return make(*(tuple(each) if isinstance(each, list) else each for each in values))
 
 
 def decode_base64url(text: str) -> bytes | None:

@@ -1,8 +1,9 @@
 """The unit's secrets as files: made at the first start, readable by their owner alone.
 
-``secrets/unit.key`` seals local tokens and cookies; ``secrets/operator.key`` is the way in for who owns the data
-folder: the command line mints short-lived unit administrator tokens from it. What does not belong here: what is
-sealed.
+``secrets/unit.key`` seals local tokens, cookies and the keys of cells. Where it was replaced, ``unit.2.key`` does,
+and so on: the newest seals, the older ones still open what was sealed before. ``secrets/operator.key`` is the way in
+for who owns the data folder: the command line mints short-lived unit administrator tokens from it. What does not
+belong here: what is sealed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import base64
 import hmac
 import os
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -23,12 +27,17 @@ from alveary.adapters.folder import FolderProblem
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-KEY_NUMBER: Final = b"\x01"
-"""Stands before every sealed text, so that a later key can stand beside this one."""
+_NUMBERS: Final = range(1, 256)
+"""A secret's number stands before every text that was sealed under it, as one byte."""
+
+TOKENS_END_AFTER_S: Final = 86_400
+"""How long tokens may be good that were sealed under a secret before it was replaced."""
 
 FOLDER: Final = "secrets"
 UNIT_KEY: Final = "unit.key"
 OPERATOR_KEY: Final = "operator.key"
+
+_UNIT_KEYS: Final = re.compile(r"unit(?:\.([1-9][0-9]{0,2}))?\.key")
 
 OPERATOR_PREFIX: Final = "OP~"
 OPERATOR_TOKEN_S: Final = 3600
@@ -40,31 +49,38 @@ class FileKeys:
 
     def __init__(self, folder: Path, *, master_token: str, now_ms: Callable[[], int]) -> None:
         """Read the secrets in *folder*, making them when there are none."""
-        self._unit = load_or_make(folder / UNIT_KEY)
+        secrets = unit_secrets(folder) or {_NUMBERS[0]: UnitSecret(load_or_make(folder / UNIT_KEY))}
+        self._secrets = secrets
+        self._newest = max(secrets)
         self._operator = OperatorKey(load_or_make(folder / OPERATOR_KEY))
         self._master_token = master_token.encode()
         self._now_ms = now_ms
-        self._ciphers: dict[str, AESGCM] = {}
+        self._ciphers: dict[tuple[int, str], AESGCM] = {}
 
     def seal(self, purpose: str, plain: bytes) -> bytes:
         """*plain* so that only this unit can read it, different at every call."""
-        nonce = os.urandom(NONCE_BYTES)
-        return KEY_NUMBER + nonce + self._cipher(purpose).encrypt(nonce, plain, KEY_NUMBER)
+        nonce, number = os.urandom(NONCE_BYTES), bytes([self._newest])
+        return number + nonce + self._cipher(self._newest, purpose).encrypt(nonce, plain, number)
 
-    def unseal(self, purpose: str, sealed: bytes) -> bytes | None:
-        """What was sealed for the same purpose; None when it was not, or was changed."""
-        if sealed[:1] != KEY_NUMBER:
+    def unseal(self, purpose: str, sealed: bytes, *, stored: bool = False) -> bytes | None:
+        """What was sealed for the same purpose; None when it was not, or was changed, or its time is over."""
+        number, nonce, text = sealed[:1], sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        secret = self._secrets.get(number[0]) if number else None
+        if secret is None or not (stored or secret.opens_tokens(self._now_ms())):
             return None
-        nonce, text = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         try:
-            return self._cipher(purpose).decrypt(nonce, text, KEY_NUMBER)
+            return self._cipher(number[0], purpose).decrypt(nonce, text, number)
         except (InvalidTag, ValueError):
             return None
 
-    def _cipher(self, purpose: str) -> AESGCM:
-        cipher = self._ciphers.get(purpose)
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether *sealed* was sealed under the secret that is used now."""
+        return sealed[:1] == bytes([self._newest])
+
+    def _cipher(self, number: int, purpose: str) -> AESGCM:
+        cipher = self._ciphers.get((number, purpose))
         if cipher is None:
-            cipher = self._ciphers[purpose] = AESGCM(_derive(self._unit, purpose))
+            cipher = self._ciphers[number, purpose] = AESGCM(_derive(self._secrets[number].key, purpose))
         return cipher
 
     def is_master_token(self, token: str) -> bool:
@@ -74,6 +90,52 @@ class FileKeys:
     def is_operator_token(self, token: str) -> bool:
         """Whether *token* was minted with this unit's operator key and is still valid."""
         return self._operator.admits(token, self._now_ms())
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSecret:
+    """A secret of the unit, and when another took its place (None: none did)."""
+
+    key: bytes
+    replaced_ms: int | None = None
+
+    def opens_tokens(self, now_ms: int) -> bool:
+        """Whether tokens that were sealed under it are still good."""
+        return self.replaced_ms is None or now_ms < self.replaced_ms + TOKENS_END_AFTER_S * 1000
+
+
+def unit_secrets(folder: Path) -> dict[int, UnitSecret]:
+    """The unit's secrets in *folder* by their numbers; each was replaced when the file of the next was made.
+
+    Raises:
+        FolderProblem: one is damaged.
+    """
+    paths = unit_paths(folder)
+    made_ms = {number: int(path.stat().st_mtime * 1000) for number, path in paths.items()}
+    replaced_ms = {number: made_ms[successor] for number, successor in pairwise(sorted(paths))}
+    return {number: UnitSecret(load_or_make(path), replaced_ms.get(number)) for number, path in paths.items()}
+
+
+def unit_paths(folder: Path) -> dict[int, Path]:
+    """The files of the unit's secrets in *folder* by their numbers."""
+    found = [(_UNIT_KEYS.fullmatch(path.name), path) for path in folder.glob("unit*.key")]
+    return {int(name[1] or 1): path for name, path in found if name is not None}
+
+
+def replace_unit_secret(folder: Path, *, forget: bool) -> None:
+    """Make a new secret for the unit in *folder*; *forget*: what was sealed under an older one is good no more.
+
+    Raises:
+        FolderProblem: no number is left for another.
+    """
+    paths = unit_paths(folder)
+    number = max(paths, default=0) + 1
+    if number not in _NUMBERS:
+        raise FolderProblem(f"The unit's secret in {folder} has been replaced as often as it can be.")
+    load_or_make(folder / f"unit.{number}.key")
+    if forget:
+        for path in paths.values():
+            path.unlink()
 
 
 class OperatorKey:

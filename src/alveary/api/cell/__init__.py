@@ -1,5 +1,6 @@
-"""The cell face: the cell's own URL."""
+"""The cell face: the cell's own URL, and what leads to its boxes and roles."""
 
+from alveary.api.cell.directories import box, role
 from alveary.api.cell.root import serve
 
-__all__ = ["serve"]
+__all__ = ["box", "role", "serve"]

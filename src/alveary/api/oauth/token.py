@@ -1,4 +1,4 @@
-"""The token endpoint, and the change of one's own password.
+"""The token endpoint.
 
 What does not belong here: what a grant gives.
 """
@@ -6,17 +6,18 @@ What does not belong here: what a grant gives.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 
-from alveary.errors import METHOD_NOT_ALLOWED, PARAMETER_REQUIRED, PASSWORD_CHANGE_REQUIRED, Refusal
+from alveary.api.oauth.forms import NO_STORE, form_of, require_method
+from alveary.errors import PASSWORD_CHANGE_REQUIRED, Refusal
 from alveary.http.call import Call
 from alveary.http.response import Response
-from alveary.usecases import tokens
-from alveary.usecases.tokens import Grant
+from alveary.usecases import grants
+from alveary.usecases.grants import Grant
 
-_MAX_FIELDS: Final = 64
+COOKIE: Final = "p_cookie"
 
 
 async def token(call: Call, segments: tuple[str, ...]) -> Response:
@@ -24,33 +25,19 @@ async def token(call: Call, segments: tuple[str, ...]) -> Response:
 
     Source: API reference 293; RFC 6749.
     """
-    if len(segments) != 1 or call.request.method != "POST":
-        raise Refusal(METHOD_NOT_ALLOWED)
-    form = _form(await call.request.read(call.ports.config.limits.form_bytes))
+    require_method(call, segments, "POST")
+    form = await form_of(call, "grant_type")
     try:
-        given = await tokens.grant(
+        given = await grants.grant(
             call.ports,
             call.here,
             form,
             address=call.request.peer or None,
-            client_auth="authorization" in call.request.headers,
+            authorization=call.request.headers.get("authorization"),
         )
     except Refusal as refusal:
         raise _with_url(call, refusal) from None
     return Response(200, _headers(call, given), orjson.dumps(_body(given)))
-
-
-def _form(text: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(text.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError:
-        raise Refusal(PARAMETER_REQUIRED, name="grant_type") from None
-    form: dict[str, str] = {}
-    for name, value in pairs:
-        if name in form:  # RFC 6749, 3.2: parameters must not be included more than once
-            raise Refusal(PARAMETER_REQUIRED, name=name)
-        form[name] = value
-    return form
 
 
 def _with_url(call: Call, refusal: Refusal) -> Refusal:
@@ -62,12 +49,19 @@ def _with_url(call: Call, refusal: Refusal) -> Refusal:
 
 
 def _headers(call: Call, given: Grant) -> dict[str, str]:
-    headers = {"content-type": "application/json", "cache-control": "no-store", "pragma": "no-cache"}
+    headers = dict(NO_STORE)
     if given.cookie is not None:
-        cell = urlsplit(call.urls.cell_url(call.here.name))
-        site = "; SameSite=None; Secure" if cell.scheme == "https" else "; SameSite=Lax"
-        headers["set-cookie"] = f"p_cookie={given.cookie}; Path={cell.path}; HttpOnly{site}"
+        headers["set-cookie"] = f"{COOKIE}={given.cookie}; {cookie_attributes(call)}"
+    if given.target is not None:
+        headers["location"] = f"{given.target}__token"
     return headers
+
+
+def cookie_attributes(call: Call) -> str:
+    """What goes with the cookie of the cell, whatever its value."""
+    cell = urlsplit(call.urls.cell_url(call.here.name))
+    site = "SameSite=None; Secure" if cell.scheme == "https" else "SameSite=Lax"
+    return f"Path={cell.path}; HttpOnly; {site}"
 
 
 def _body(given: Grant) -> dict[str, object]:
@@ -75,26 +69,19 @@ def _body(given: Grant) -> dict[str, object]:
         "access_token": given.access_token,
         "token_type": "Bearer",  # nosec B105 - a kind of token
         "expires_in": given.expires_in_s,
-        "refresh_token": given.refresh_token,
-        "refresh_token_expires_in": given.refresh_expires_in_s,
     }
+    if given.refresh_token is not None:
+        body["refresh_token"] = given.refresh_token
+        body["refresh_token_expires_in"] = given.refresh_expires_in_s
     if given.scope:
         body["scope"] = " ".join(given.scope)
+    if given.id_token is not None:
+        body["id_token"] = given.id_token
+    if given.target is not None:
+        body["p_target"] = given.target
     if given.cookie_peer is not None:
         body["p_cookie_peer"] = given.cookie_peer
     if given.history is not None:
         body["last_authenticated"] = given.history.last_authenticated_ms
         body["failed_count"] = given.history.failed_count
     return body
-
-
-async def mypassword(call: Call, segments: tuple[str, ...]) -> Response:
-    """PUT {cell}__mypassword with X-Personium-Credential: 204, and the account has a new password.
-
-    Source: API reference 294.
-    """
-    if len(segments) != 1 or call.request.method != "PUT":
-        raise Refusal(METHOD_NOT_ALLOWED)
-    password = call.request.headers.get("x-personium-credential")
-    await tokens.change_own_password(call.ports, call.access, password)
-    return Response(204)

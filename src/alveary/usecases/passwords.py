@@ -1,0 +1,70 @@
+"""Passwords that are set: what one must look like, and the change of one's own.
+
+What does not belong here: the check of a password that a client sends (``logins``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from alveary.errors import AUTH_REQUIRED, CREDENTIAL_MISSING, PASSWORD_FORMAT, Refusal
+from alveary.model.accounts import AccountStatus
+from alveary.model.cell import Cell
+from alveary.model.privileges import CellPrivilege
+from alveary.ports import Ports
+from alveary.ports.store import WriteTx
+from alveary.usecases.access import Access
+
+_PASSWORD_CHARS: Final = range(1, 257)
+
+
+def check_password(ports: Ports, password: str) -> None:
+    """Return when *password* may be one: 1 to 256 characters of the configured form.
+
+    Raises:
+        Refusal: PASSWORD_FORMAT.
+    """
+    if len(password) not in _PASSWORD_CHARS or not re.fullmatch(ports.config.auth.password_regex, password):
+        raise Refusal(PASSWORD_FORMAT)
+
+
+async def change_own(ports: Ports, access: Access, password: str | None) -> None:
+    """Give the account that is asking a new password; one that had to change it is active again.
+
+    Raises:
+        Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, SCOPE_TOO_SMALL, CREDENTIAL_MISSING, PASSWORD_FORMAT.
+    """
+    cell, account_id = access.require_account(CellPrivilege.AUTH)
+    if password is None:
+        raise Refusal(CREDENTIAL_MISSING)
+    await set_password(ports, cell, account_id, password)
+
+
+async def set_password(ports: Ports, cell: Cell, account_id: str, password: str) -> None:
+    """Give the account of that id *password*; one that had to change its own is active again.
+
+    Raises:
+        Refusal: PASSWORD_FORMAT; AUTH_REQUIRED when there is no such account any more.
+    """
+    check_password(ports, password)
+    credential = await ports.passwords.hash(password)
+
+    async def save(tx: WriteTx) -> None:
+        entity = await tx.entities.get(account_id)
+        if entity is None:
+            raise Refusal(AUTH_REQUIRED)
+        values = dict(entity.values)
+        if values.get("Status") == AccountStatus.PASSWORD_CHANGE_REQUIRED:
+            values["Status"] = AccountStatus.ACTIVE.value
+        changed = replace(
+            entity,
+            version=entity.version + 1,
+            updated_ms=tx.now_ms,
+            values=values,
+            hidden={**entity.hidden, **credential.as_hidden()},
+        )
+        await tx.entities.save(changed)
+
+    await ports.store.contents(cell).write(save)
