@@ -26,6 +26,8 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Hosts = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network | str, ...]
+"""Networks and host names."""
 
 
 class ConfigError(Exception):
@@ -198,6 +200,18 @@ class Auth(_Section, frozen=True, kw_only=True):
         str, _option("Basic user name accepted by token introspection; empty: none.", "introspect.username")
     ] = ""
     introspect_password: Annotated[Secret, _option("Its password.", "introspect.password")] = Secret("")
+
+
+class Outbound(_Section, frozen=True, kw_only=True):
+    """What the unit fetches from other hosts: pages, and the documents of providers of logins."""
+
+    allow: Annotated[
+        Hosts,
+        _option("Networks and host names that may be reached although their addresses are not public."),
+    ] = ()
+    timeout_s: Annotated[float, _option("Time until a whole answer has come, redirects included.", ge=0.05)] = 10
+    redirects: Annotated[int, _option("Redirects in a row that are followed, each judged anew.", ge=0, le=10)] = 3
+    max_bytes: Annotated[int, _option("One answer.", ge=1 * KIB)] = 4 * MIB
 
 
 class Html(_Section, frozen=True, kw_only=True):
@@ -403,6 +417,7 @@ class Config(_Section, frozen=True, kw_only=True):
     tls: Tls = Tls()
     unit: Unit = Unit()
     auth: Auth = Auth()
+    outbound: Outbound = Outbound()
     html: Html = Html()
     log: Log = Log()
     dav: Dav = Dav()
@@ -424,6 +439,11 @@ def _text(raw: object) -> str:
     return raw
 
 
+def _host(word: str) -> Network | str:
+    name = re.fullmatch(r"([a-z0-9_-]+\.)*(?=[a-z0-9-]*[a-z])[a-z0-9-]+", word, re.IGNORECASE)
+    return word.lower() if name else ipaddress.ip_network(word)
+
+
 _PARSERS: Final[Mapping[object, Callable[[object], object]]] = {
     Path: lambda raw: Path(_text(raw)),
     Path | None: lambda raw: Path(_text(raw)),
@@ -434,6 +454,7 @@ _PARSERS: Final[Mapping[object, Callable[[object], object]]] = {
     re.Pattern[str]: lambda raw: re.compile(_text(raw)),
     tuple[str, ...]: _words,
     tuple[Path, ...]: lambda raw: tuple(map(Path, _words(raw))),
+    Hosts: lambda raw: tuple(map(_host, _words(raw))),
     tuple[Network, ...]: lambda raw: tuple(map(ipaddress.ip_network, _words(raw))),
 }
 """How the types are read that are more than a number, a truth value or a word."""

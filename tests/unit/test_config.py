@@ -61,6 +61,7 @@ def test_the_environment_is_read_by_the_type_of_the_option() -> None:
         "ALVEARY_BASE_URL": "https://unit.example",
         "ALVEARY_UNIT_TRUSTED_ROOTS": "/etc/a.pem",
         "ALVEARY_LIMITS_HEADER_TIMEOUT_S": "0.5",
+        "ALVEARY_OUTBOUND_ALLOW": "10.0.0.0/8 Intern.example",
         "ALVEARY_LIMITS_SIMPLE_PROPERTIES": "*,5",
     }
     config = load({}, environ, files())
@@ -70,6 +71,7 @@ def test_the_environment_is_read_by_the_type_of_the_option() -> None:
     assert config.base_url == "https://unit.example/"
     assert config.unit.trusted_roots == (Path("/etc/a.pem"),)
     assert config.limits.header_timeout_s == 0.5
+    assert config.outbound.allow == (ip_network("10.0.0.0/8"), "intern.example")
     assert config.limits.simple_properties == Layers((None, 5))
 
 
@@ -108,6 +110,9 @@ def test_the_file_in_the_data_folder_is_read_unless_another_is_named() -> None:
         ({"ALVEARY_BASE_URL": "unit.example"}, r"base_url .* absolute"),
         ({"ALVEARY_BASE_URL": "http://u:p@unit.example"}, r"base_url .* credentials"),
         ({"ALVEARY_TRUSTED_PROXIES": "10.0.0.1/8"}, r"trusted_proxies"),
+        ({"ALVEARY_OUTBOUND_ALLOW": "10.0.0.1/8"}, r"outbound\.allow"),
+        ({"ALVEARY_OUTBOUND_ALLOW": "http://a.example"}, r"outbound\.allow"),
+        ({"ALVEARY_OUTBOUND_ALLOW": "127.1"}, r"outbound\.allow"),
         ({"ALVEARY_AUTH_PASSWORD_REGEX": "("}, r"auth\.password_regex"),
         ({"ALVEARY_DAV_SEMANTICS": "webdav"}, r"dav\.semantics"),
         ({"ALVEARY_TLS_KEY": "key.pem"}, r"tls\.certificate and tls\.key are set together"),

@@ -31,6 +31,7 @@ from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
 from alveary.adapters.machine import SystemClock, SystemIds
 from alveary.adapters.memory.attempts import MemoryAttempts
 from alveary.adapters.memory.jobs import TaskJobs
+from alveary.adapters.peers.outbound import HttpOutbound
 from alveary.adapters.sqlite.registry import SqliteRegistry
 from alveary.adapters.sqlite.store import StoreSettings
 from alveary.boot.routes import ROUTES
@@ -97,6 +98,7 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
         engine = ScriptEngine(_engine_limits(config), log.warning)
         jobs = TaskJobs(places=config.limits.cell_jobs)
         passwords = ScryptPasswords(_cost(config), sha256_salt=config.auth.sha256_salt)
+        outbound = HttpOutbound(config.outbound)
         clock, ids = SystemClock(), SystemIds()
         registry = SqliteRegistry(_store_settings(config, folder), clock=clock, ids=ids)
         registry.recover()
@@ -113,6 +115,7 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
             passwords=passwords,
             attempts=_attempts(config, clock),
             jobs=jobs,
+            outbound=outbound,
             urls=urls,
             clock=clock,
             ids=ids,
@@ -128,6 +131,7 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
         finally:
             await jobs.close()
             await engine.close()
+            await outbound.close()
             await registry.close()
             passwords.close()
 

@@ -11,6 +11,7 @@ from alveary.ports.engine import Engine
 from alveary.ports.identity import Identity
 from alveary.ports.jobs import Jobs
 from alveary.ports.keys import Attempts, KeyPairs, Keys, Passwords
+from alveary.ports.outbound import Outbound
 from alveary.ports.store import Registry, Store
 from alveary.ports.urls import Urls
 
@@ -31,6 +32,7 @@ class Ports:
     passwords: Passwords
     attempts: Attempts
     jobs: Jobs
+    outbound: Outbound
     urls: Urls
     clock: Clock
     ids: Ids
