@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import typing
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
+
 from alveary import config, errors
+from alveary.adapters.auth.oidc import OidcSettings
 
 UNITS = {"bytes": "bytes", "chars": "characters", "ms": "ms", "s": "s", "percent": "%"}
 """How a name ends, and the unit that this says."""
@@ -50,6 +54,17 @@ nothing to set: there is one process without lock server, search engine, message
 system, and the secrets that encrypt local tokens are made in the data folder on first start.
 """
 
+OIDC_INTRO = """
+## [plugin.oidc.{id}]
+
+One table for each OpenID provider, as the login plug-in `oidc` reads it; the keys of Personium are those of
+`io.personium.plugin.oidc.{id}`. Other plug-ins, which are entry points of the group `alveary.auth`, have tables
+`[plugin.{name}]` of their own.
+
+| setting | default | effect | Personium key |
+|---|---|---|---|
+"""
+
 ERRORS_INTRO = """\
 # Error codes
 
@@ -63,7 +78,14 @@ Codes marked with * are Alveary's own, in the form of Personium's catalogue.
 
 def config_page() -> str:
     """``docs/config.md``: a table per section."""
-    return CONFIG_INTRO + "".join(_config_lines())
+    return CONFIG_INTRO + "".join(_config_lines()) + OIDC_INTRO + "".join(_oidc_lines())
+
+
+def _oidc_lines() -> Iterator[str]:
+    for field in msgspec.structs.fields(OidcSettings):
+        _, meta = typing.get_args(field.type)
+        default = "required" if field.required else f"`{str(field.default).replace('True', 'true')}`"
+        yield f"| `{field.name}` | {default} | {meta.description} | `{meta.extra['personium']}` |\n"
 
 
 def _config_lines() -> Iterator[str]:
@@ -99,6 +121,8 @@ def _default(option: config.Option) -> str:
             return f"`{str(value).lower()}`"
         case None | "" | ():
             return "unset"
+        case Mapping():
+            return "none"
         case tuple():
             return f"`{' '.join(map(str, value))}`"
         case re.Pattern():

@@ -23,6 +23,7 @@ def ports_of(**adapters: Any) -> Ports:
     given |= {
         "config": Config(),
         "urls": Urls.parse("https://unit.example/", path_style=True),
+        "login_plugins": {},
         "clock": SystemClock(),
         "ids": SystemIds(),
     }

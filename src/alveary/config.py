@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -28,6 +29,9 @@ MIB: Final = 1024 * KIB
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Hosts = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network | str, ...]
 """Networks and host names."""
+
+Tables = Mapping[str, Mapping[str, object]]
+"""Settings of plug-ins by their names: what is in a table is theirs to say."""
 
 
 class ConfigError(Exception):
@@ -175,7 +179,9 @@ class Auth(_Section, frozen=True, kw_only=True):
     assertion_max_s: Annotated[
         int, _option("Longest life of another unit's token that is accepted.", ge=1, le=2_592_000)
     ] = 86_400
-    clock_skew_s: Annotated[int, _option("How far another unit's clock may be ahead.", ge=0, le=3_600)] = 60
+    clock_skew_s: Annotated[
+        int, _option("How far the clock of another unit or provider may be off.", ge=0, le=3_600)
+    ] = 60
     code_s: Annotated[int, _option("Life of an authorization code.", ge=1, le=600)] = 600
     scope_ropc: Annotated[
         str,
@@ -414,6 +420,10 @@ class Config(_Section, frozen=True, kw_only=True):
     trusted_proxies: Annotated[
         tuple[Network, ...], _option("Networks whose X-Forwarded-Proto, -Host and -For are believed.")
     ] = ()
+    plugin: Annotated[
+        Tables,
+        _option("Tables of settings by name of a plug-in; in the variable, a JSON object of them."),
+    ] = MappingProxyType({})
     tls: Tls = Tls()
     unit: Unit = Unit()
     auth: Auth = Auth()
@@ -439,6 +449,13 @@ def _text(raw: object) -> str:
     return raw
 
 
+def _tables(raw: object) -> Tables:
+    tables = msgspec.json.decode(raw) if isinstance(raw, str) else raw
+    if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
+        raise ValueError("it must be a table for each plug-in")
+    return MappingProxyType(dict(tables))
+
+
 def _host(word: str) -> Network | str:
     name = re.fullmatch(r"([a-z0-9_-]+\.)*(?=[a-z0-9-]*[a-z])[a-z0-9-]+", word, re.IGNORECASE)
     return word.lower() if name else ipaddress.ip_network(word)
@@ -454,6 +471,7 @@ _PARSERS: Final[Mapping[object, Callable[[object], object]]] = {
     re.Pattern[str]: lambda raw: re.compile(_text(raw)),
     tuple[str, ...]: _words,
     tuple[Path, ...]: lambda raw: tuple(map(Path, _words(raw))),
+    Tables: _tables,
     Hosts: lambda raw: tuple(map(_host, _words(raw))),
     tuple[Network, ...]: lambda raw: tuple(map(ipaddress.ip_network, _words(raw))),
 }
@@ -528,7 +546,7 @@ def load(
     named = file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
     folder, source = given.get("data", (str(Config().data), "the default"))
     fallback = Path(str(known["data"].parse(folder, source))) / FILE_NAME
-    given = _from_file(named or fallback, read_file, required=named is not None) | given
+    given = _from_file(known, named or fallback, read_file, required=named is not None) | given
     if unknown := sorted(given.keys() - known.keys()):
         raise ConfigError(f"There is no option {unknown[0]} (from {given[unknown[0]][1]}).")
     return _checked(_build({key: known[key].parse(*raw) for key, raw in given.items()}))
@@ -546,7 +564,7 @@ def _from_environment(known: Mapping[str, Option], environ: Mapping[str, str]) -
     return {by_variable[name]: (text, name) for name, text in ours.items() if text}
 
 
-def _from_file(path: Path, read_file: Callable[[Path], str], *, required: bool) -> Given:
+def _from_file(known: Mapping[str, Option], path: Path, read_file: Callable[[Path], str], *, required: bool) -> Given:
     try:
         document = tomllib.loads(read_file(path))
     except FileNotFoundError:
@@ -557,9 +575,8 @@ def _from_file(path: Path, read_file: Callable[[Path], str], *, required: bool) 
         raise ConfigError(f"The configuration file {path} cannot be read: {problem}.") from None
     given: Given = {}
     for key, value in document.items():
-        nested = (
-            {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
-        )
+        is_section = isinstance(value, dict) and key not in known
+        nested = {f"{key}.{name}": inner for name, inner in value.items()} if is_section else {key: value}
         given |= {name: (inner, str(path)) for name, inner in nested.items()}
     return given
 

@@ -98,6 +98,14 @@ def test_a_certificate_that_is_not_there_is_1_and_named(tmp_path: Path) -> None:
     assert ended.stderr == "Error: The certificate none.pem and its key cannot be used: No such file or directory.\n"
 
 
+def test_a_login_plugin_that_cannot_be_used_is_2_in_one_sentence(tmp_path: Path) -> None:
+    table = json.dumps({"oidc": {"google": {"config_url": "https://a.example/"}}})
+    ended = alveary("serve", "--data", tmp_path / "data", "--bind", "127.0.0.1:0", plugin=table)
+    assert ended.returncode == 2
+    problem = "google: Object missing required field `trusted_client_ids`"
+    assert ended.stderr == f"Error: The login plug-in oidc cannot be used: {problem}.\n"
+
+
 def test_variables_for_commands_do_not_disturb_a_unit(start_unit: Callable[..., Unit]) -> None:
     unit = start_unit(url="http://127.0.0.1:1/", token="none")
 

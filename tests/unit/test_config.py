@@ -75,6 +75,14 @@ def test_the_environment_is_read_by_the_type_of_the_option() -> None:
     assert config.limits.simple_properties == Layers((None, 5))
 
 
+def test_tables_of_plugins_are_kept_as_they_are() -> None:
+    table = {"a": {"word": "x", "deep": {"n": 1}}}
+    text = "[plugin.a]\nword = 'x'\n[plugin.a.deep]\nn = 1"
+    assert load({}, {}, files(alveary=text)).plugin == table
+    assert load({}, {"ALVEARY_PLUGIN": '{"a": {"word": "x", "deep": {"n": 1}}}'}, files()).plugin == table
+    assert load({"plugin": table}, {}, files()).plugin == table
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert load({}, {"ALVEARY_TLS_KEY": "", "ALVEARY_BIND": "", "ALVEARY_CONFIG": ""}, files()) == Config()
 
@@ -112,6 +120,8 @@ def test_the_file_in_the_data_folder_is_read_unless_another_is_named() -> None:
         ({"ALVEARY_TRUSTED_PROXIES": "10.0.0.1/8"}, r"trusted_proxies"),
         ({"ALVEARY_OUTBOUND_ALLOW": "10.0.0.1/8"}, r"outbound\.allow"),
         ({"ALVEARY_OUTBOUND_ALLOW": "http://a.example"}, r"outbound\.allow"),
+        ({"ALVEARY_PLUGIN": "oidc"}, r"plugin .* JSON"),
+        ({"ALVEARY_PLUGIN": '{"oidc": 1}'}, r"plugin .* a table for each"),
         ({"ALVEARY_OUTBOUND_ALLOW": "127.1"}, r"outbound\.allow"),
         ({"ALVEARY_AUTH_PASSWORD_REGEX": "("}, r"auth\.password_regex"),
         ({"ALVEARY_DAV_SEMANTICS": "webdav"}, r"dav\.semantics"),

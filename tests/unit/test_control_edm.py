@@ -288,7 +288,7 @@ def test_what_an_account_leaves_out_is_its_default() -> None:
     ("field", "value"),
     [
         ("Type", "basic basic"),
-        ("Type", "oidc:google"),
+        ("Type", "basic  oidc:google"),
         ("Type", "basic "),
         ("Type", ""),
         ("Status", "Active"),

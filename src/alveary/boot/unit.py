@@ -34,6 +34,7 @@ from alveary.adapters.memory.jobs import TaskJobs
 from alveary.adapters.peers.outbound import HttpOutbound
 from alveary.adapters.sqlite.registry import SqliteRegistry
 from alveary.adapters.sqlite.store import StoreSettings
+from alveary.boot.plugins import Surroundings, installed, login_plugins
 from alveary.boot.routes import ROUTES
 from alveary.config import Config
 from alveary.http.app import Edge
@@ -70,6 +71,7 @@ def run(config: Config, log: Log, on_ready: Callable[[Running], None]) -> None:
 
     Raises:
         FolderProblem: the data folder cannot be used.
+        PluginProblem: a login plug-in cannot be used.
         OSError: the address cannot be listened at.
     """
     sys.setswitchinterval(GIL_SWITCH_S)
@@ -91,15 +93,17 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
 
     Raises:
         FolderProblem: the data folder cannot be used.
+        PluginProblem: a login plug-in cannot be used.
         OSError: the address cannot be listened at.
     """
     with claimed(config.data) as folder, closing(listen(config.bind.host, config.bind.port)) as listener:
         urls = unit_urls(config, listener)
+        clock, ids = SystemClock(), SystemIds()
+        outbound = HttpOutbound(config.outbound)
+        plugins = login_plugins(installed(), Surroundings(config, outbound, clock, log))
         engine = ScriptEngine(_engine_limits(config), log.warning)
         jobs = TaskJobs(places=config.limits.cell_jobs)
         passwords = ScryptPasswords(_cost(config), sha256_salt=config.auth.sha256_salt)
-        outbound = HttpOutbound(config.outbound)
-        clock, ids = SystemClock(), SystemIds()
         registry = SqliteRegistry(_store_settings(config, folder), clock=clock, ids=ids)
         registry.recover()
         ports = Ports(
@@ -116,6 +120,7 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
             attempts=_attempts(config, clock),
             jobs=jobs,
             outbound=outbound,
+            login_plugins=plugins,
             urls=urls,
             clock=clock,
             ids=ids,

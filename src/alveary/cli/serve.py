@@ -26,7 +26,7 @@ PRIVATE: Final = 0o077
 
 
 class Misconfigured(click.ClickException):
-    """What the command line, the environment or the configuration file says is not right."""
+    """What the command line, the environment, the configuration file or a plug-in says is not right."""
 
     exit_code = 2
 
@@ -67,6 +67,8 @@ def serve(
     try:
         _run(config.load(overrides, environ, Path.read_text, file))
     except ConfigError as problem:
+        raise Misconfigured(str(problem)) from None
+    except boot.PluginProblem as problem:
         raise Misconfigured(str(problem)) from None
     except FolderProblem as problem:
         raise click.ClickException(str(problem)) from None

@@ -9,12 +9,15 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from alveary.errors import FIELD_FORMAT, Refusal
 from alveary.model.entities import Entity, JsonValue
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+BASIC_TYPE: Final = "basic"
+"""The type of an account that proves who it is by its password; other types are those of login plug-ins."""
 
 
 class AccountStatus(StrEnum):
@@ -111,7 +114,7 @@ class Account:
         return cls(
             id=entity.id,
             name=entity.key,
-            types=frozenset(str(entity.values.get("Type") or "basic").split(" ")),
+            types=frozenset(str(entity.values.get("Type") or BASIC_TYPE).split(" ")),
             status=AccountStatus(status) if isinstance(status, str) else AccountStatus.ACTIVE,
             addresses=IPRange.parse(entity.values.get("IPAddressRange")),
             credential=Credential.of(entity.hidden),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alveary.config import Config
@@ -11,6 +12,7 @@ from alveary.ports.engine import Engine
 from alveary.ports.identity import Identity
 from alveary.ports.jobs import Jobs
 from alveary.ports.keys import Attempts, KeyPairs, Keys, Passwords
+from alveary.ports.login_plugins import LoginPlugin
 from alveary.ports.outbound import Outbound
 from alveary.ports.store import Registry, Store
 from alveary.ports.urls import Urls
@@ -20,7 +22,7 @@ __all__ = ["Ports"]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One adapter for each port, and the configuration."""
+    """One adapter for each port, and the configuration; of the login plug-ins one for each grant type."""
 
     config: Config
     registry: Registry
@@ -33,6 +35,7 @@ class Ports:
     attempts: Attempts
     jobs: Jobs
     outbound: Outbound
+    login_plugins: Mapping[str, LoginPlugin]
     urls: Urls
     clock: Clock
     ids: Ids

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from alveary.errors import HAS_RELATED, Refusal
+from alveary.errors import FIELD_FORMAT, HAS_RELATED, Refusal
+from alveary.model.accounts import BASIC_TYPE, Account
 from alveary.model.control_edm import BLOCKING
 from alveary.model.edm import Ends, EntitySet
 from alveary.model.entities import Entity, EntityKind
@@ -80,6 +81,19 @@ async def _changed_rule(ports: Ports, tx: WriteTx, home: Home, old: Entity, new:
     return await _new_rule(ports, tx, home, new)
 
 
+async def _new_account(ports: Ports, tx: WriteTx, home: Home, account: Entity) -> Entity:
+    """An account is of types that somebody can prove: by a password, or by one of the login plug-ins."""
+    provable = {BASIC_TYPE, *(each.account_type for each in ports.login_plugins.values())}
+    if not Account.of(account).types <= provable:
+        raise Refusal(FIELD_FORMAT, field="Type")
+    return account
+
+
+async def _changed_account(ports: Ports, tx: WriteTx, home: Home, old: Entity, new: Entity) -> Entity:
+    """An account keeps the types it had, whatever became of their plug-ins."""
+    return new if new.values.get("Type") == old.values.get("Type") else await _new_account(ports, tx, home, new)
+
+
 async def _orphan(ports: Ports, tx: WriteTx, home: Home, entity_set: EntitySet, entity: Entity) -> None:
     """User data goes only when nothing that can have but one such entity is linked with it."""
     for way in entity_set.navigations:
@@ -92,6 +106,7 @@ async def _orphan(ports: Ports, tx: WriteTx, home: Home, entity_set: EntitySet, 
 LIFECYCLES: Final[Mapping[EntityKind, Lifecycle]] = {
     **dict.fromkeys(EntityKind, Lifecycle()),
     EntityKind.BOX: Lifecycle(adding=_plant, removing=_uproot),
+    EntityKind.ACCOUNT: Lifecycle(adding=_new_account, changing=_changed_account),
     EntityKind.RULE: Lifecycle(adding=_new_rule, changing=_changed_rule),
     EntityKind.USER_DATA: Lifecycle(removing=_orphan),
     EntityKind.ENTITY_TYPE: Lifecycle(schemas.adding_entity_type, removing=schemas.removing_entity_type),
@@ -106,4 +121,4 @@ LIFECYCLES: Final[Mapping[EntityKind, Lifecycle]] = {
         changing=schemas.changing_association_end, removing=schemas.removing_association_end
     ),
 }
-"""By kind; messages, accounts, roles and the like have the plain one."""
+"""By kind; messages, roles and the like have the plain one."""

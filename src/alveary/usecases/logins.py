@@ -1,18 +1,20 @@
-"""The one check of a name and a password, for every path that takes them.
+"""The one login of an account, for every path that proves who is asking: by a password, or by a plug-in's word.
 
 All reasons to fail look alike and take the same time. A failure closes the account for an interval that doubles from
-the fifth in a row on, and counts against the address it came from. What does not belong here: tokens.
+the fifth in a row on, and counts against the address it came from. What does not belong here: tokens, and what asks a
+plug-in (``plugin_logins``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from alveary.errors import AUTHENTICATION_FAILED, Refusal
-from alveary.model.accounts import Account, AccountStatus, Address
+from alveary.model.accounts import BASIC_TYPE, Account, AccountStatus, Address
 from alveary.model.cell import Cell
 from alveary.model.keep import LoginHistory
 from alveary.ports import Ports
@@ -20,7 +22,6 @@ from alveary.ports.store import KeepReadTx, KeepTx, ReadTx, WriteTx
 from alveary.usecases.cell_settings import unrecorded_accounts
 from alveary.wire.passwords import SHA256
 
-BASIC_TYPE: Final = "basic"
 _MAX_DOUBLINGS: Final = 32
 
 
@@ -32,6 +33,10 @@ class Login:
     before: LoginHistory
 
 
+Proof = Callable[[Account | None], Awaitable[bool]]
+"""Whether whoever asks is that account; None, of which nobody is, where there is none or it may not log in."""
+
+
 async def log_in(ports: Ports, cell: Cell, name: str, password: str, address: str | None) -> Login:
     """The login of account *name*, recorded; *address* is the client's own.
 
@@ -40,9 +45,35 @@ async def log_in(ports: Ports, cell: Cell, name: str, password: str, address: st
     Raises:
         Refusal: AUTHENTICATION_FAILED, after the same time whatever the reason.
     """
+
+    async def prove(account: Account | None) -> bool:
+        return await ports.passwords.verify(password, account.credential if account else None)
+
+    login = await _in_constant_time(ports, _log_in(ports, cell, _Try(name, BASIC_TYPE, address), prove))
+    credential = login.account.credential
+    if credential is not None and credential.algorithm == SHA256:
+        await _rehash(ports, cell, login.account, password)
+    return login
+
+
+async def log_in_identified(ports: Ports, cell: Cell, name: str, account_type: str, address: str | None) -> Login:
+    """The same of one whom somebody trusted has identified as *name*, for accounts of *account_type*.
+
+    Raises:
+        Refusal: AUTHENTICATION_FAILED, after the same time whatever the reason.
+    """
+
+    async def prove(account: Account | None) -> bool:
+        return account is not None
+
+    return await _in_constant_time(ports, _log_in(ports, cell, _Try(name, account_type, address), prove))
+
+
+async def _in_constant_time(ports: Ports, login: Awaitable[Login]) -> Login:
+    """*login*, or its failure once the time has passed that every failure takes."""
     floor = asyncio.get_running_loop().create_task(asyncio.sleep(ports.config.auth.failure_floor_ms / 1000))
     try:
-        return await _log_in(ports, cell, name, password, address)
+        return await login
     except Refusal:
         await floor
         raise
@@ -50,26 +81,32 @@ async def log_in(ports: Ports, cell: Cell, name: str, password: str, address: st
         floor.cancel()
 
 
-async def _log_in(ports: Ports, cell: Cell, name: str, password: str, address: str | None) -> Login:
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A try to log in as an account that must be of *account_type*."""
+
+    name: str
+    account_type: str
+    address: str | None
+
+
+async def _log_in(ports: Ports, cell: Cell, this: _Try, prove: Proof) -> Login:
     async def known(tx: ReadTx) -> tuple[Account | None, bool]:
-        entity = await tx.principals.account_named(name)
-        return (Account.of(entity) if entity else None), name in unrecorded_accounts(await tx.nodes.root())
+        entity = await tx.principals.account_named(this.name)
+        return (Account.of(entity) if entity else None), this.name in unrecorded_accounts(await tx.nodes.root())
 
     account, unrecorded = await ports.store.contents(cell).read(known)
     before = await _history(ports, cell, account)
-    if _closed_until_ms(ports, before) > ports.clock.now_ms() or _must_wait(ports, address):
+    if _closed_until_ms(ports, before) > ports.clock.now_ms() or _must_wait(ports, this.address):
         raise Refusal(AUTHENTICATION_FAILED)  # no try: it is not counted, so nobody can keep an account closed
-    # The work of the hash is done for every name, known or not, admitted or not.
-    credential = account.credential if account and _admitted(account, address) else None
-    if not await ports.passwords.verify(password, credential) or account is None:
-        await _count_failure(ports, cell, account, before, address)
+    # The work of a proof is done for every name, known or not, admitted or not.
+    if not await prove(account if account and _admitted(account, this) else None) or account is None:
+        await _count_failure(ports, cell, account, before, this.address)
         raise Refusal(AUTHENTICATION_FAILED)
-    if address is not None:
-        ports.attempts.succeeded(address)
+    if this.address is not None:
+        ports.attempts.succeeded(this.address)
     if not unrecorded:
         await _record(ports, cell, account, LoginHistory(last_authenticated_ms=ports.clock.now_ms()))
-    if credential is not None and credential.algorithm == SHA256:
-        await _rehash(ports, cell, account, password)
     return Login(account, before)
 
 
@@ -100,13 +137,13 @@ def _must_wait(ports: Ports, address: str | None) -> bool:
     return address is not None and ports.attempts.wait_ms(address) > 0
 
 
-def _admitted(account: Account, address: str | None) -> bool:
+def _admitted(account: Account, this: _Try) -> bool:
     try:
-        client: Address | None = ipaddress.ip_address(address) if address else None
+        client: Address | None = ipaddress.ip_address(this.address) if this.address else None
     except ValueError:
         client = None
     return (
-        BASIC_TYPE in account.types
+        this.account_type in account.types
         and account.addresses.admits(client)
         and account.status is not AccountStatus.DEACTIVATED
     )

@@ -1,0 +1,1 @@
+"""Login plug-ins that come with the unit; others are installed beside it."""
