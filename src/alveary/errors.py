@@ -243,6 +243,11 @@ NOT_IMPLEMENTED: Final = Kind("PR501-MC-0001", "The method is not implemented.")
 
 # HTML relay
 RELAY_URL_UNSET: Final = Kind("PR412-UI-0001", "The property [{name}] is not set.")
+RELAY_URL_FORMAT: Final = Kind(
+    "PR412-UI-0002", "The page [{url}] has no URL of http, https, personium-localunit or personium-localcell."
+)
+RELAY_UNREACHABLE: Final = Kind("PR500-UI-0002", "The page [{url}] cannot be fetched: {cause}.", WARN)
+RELAY_NOT_HTML: Final = Kind("PR500-NW-0002", "The answer of [{url}] is not {expected}.", WARN)
 
 # Scripts
 SCRIPT_FAILED: Final = Kind("PR500-SC-0005", "The service script failed.", WARN)

@@ -22,6 +22,9 @@ class Urls(Protocol):
     def cell_url(self, cell: str) -> str:
         """The URL of the cell of that name, which ends in ``/``."""
 
+    def locate(self, url: str) -> tuple[str, str] | None:
+        """The name of the unit's cell that *url* is of, and what follows the cell's URL; None for any other URL."""
+
     def to_local(self, url: str) -> str:
         """*url* as it is stored: ``personium-localunit:{cell}:/...`` when of this unit, else unchanged."""
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from alveary.model.privileges import PERSONIUM_NAMESPACE
 from alveary.model.tree import Node
 from alveary.wire import xml
 
 _UNRECORDED: Final = "accountsnotrecordingauthhistory"
 _REPRESENTATIVES: Final = "ownerRepresentativeAccounts"
-_PROPERTY_DEPTH: Final = 8
+_STORED_DEPTH: Final = 1_000
+"""More than any limit lets in: what is stored was parsed when it came."""
 
 
 def unrecorded_accounts(root: Node) -> frozenset[str]:
@@ -31,9 +33,9 @@ def text_of(root: Node, name: str) -> str | None:
 
 
 def _texts(root: Node, name: str) -> list[str]:
-    element = root.properties.get(f"{name}@urn:x-personium:xmlns")
+    element = root.properties.get(f"{name}@{PERSONIUM_NAMESPACE}")
     return (
         []
         if element is None
-        else [str(each) for each in xml.parse(element.encode(), max_depth=_PROPERTY_DEPTH).itertext()]
+        else [str(each) for each in xml.parse(element.encode(), max_depth=_STORED_DEPTH).itertext()]
     )

@@ -43,6 +43,7 @@ from alveary.usecases.authentication import find_account
 from alveary.usecases.cell_settings import representatives
 from alveary.usecases.clients import CONFIDENTIAL, ClientClaim, authenticate_client
 from alveary.usecases.logins import Login, log_in
+from alveary.usecases.plugin_logins import log_in_by_plugin
 from alveary.usecases.roles import class_urls, of_visitor
 from alveary.usecases.scopes import OPENID, arbitrate, narrowed
 from alveary.usecases.signing import id_token
@@ -123,8 +124,8 @@ async def grant(ports: Ports, cell: Cell, form: Form, *, address: str | None, au
     Raises:
         Refusal: UNKNOWN_GRANT_TYPE, PARAMETER_REQUIRED, BAD_TARGET, AUTHENTICATION_FAILED, PASSWORD_CHANGE_REQUIRED,
             TOKEN_UNREADABLE, TOKEN_EXPIRED, TOKEN_SIGNATURE, TOKEN_TARGET, NOT_A_REFRESH_TOKEN, CODE_INVALID,
-            CLIENT_AUTH_REQUIRED, CLIENT_MISMATCH, ACL_ROLE_MISSING, the refusals of clients.authenticate_client,
-            OWNER_GRANT_REFUSED, OWNER_NOT_REPRESENTED, CELL_WITHOUT_OWNER.
+            CLIENT_AUTH_REQUIRED, CLIENT_MISMATCH, ACL_ROLE_MISSING, those of clients.authenticate_client and of
+            plugin_logins.log_in_by_plugin, OWNER_GRANT_REFUSED, OWNER_NOT_REPRESENTED, CELL_WITHOUT_OWNER.
     """
     if not form:
         raise Refusal(PARAMETER_REQUIRED, name="grant_type")
@@ -137,7 +138,7 @@ async def grant(ports: Ports, cell: Cell, form: Form, *, address: str | None, au
         app=authenticate_client(ports, cell, ClientClaim.of(form, authorization)),
     )
     grant_type = form.get("grant_type", "")
-    how = _GRANTS.get(grant_type)
+    how = _GRANTS.get(grant_type) or (_by_plugin if grant_type in ports.login_plugins else None)
     if how is None:
         raise Refusal(UNKNOWN_GRANT_TYPE, value=grant_type)
     given = await how(ports, cell, asked)
@@ -182,6 +183,11 @@ async def _by_password(ports: Ports, cell: Cell, asked: Asked) -> Grant:
     if not name or not password:
         raise Refusal(PARAMETER_REQUIRED, name="username" if not name else "password")
     login = await log_in(ports, cell, name, password, asked.address)
+    return await _after_login(ports, cell, asked, login)
+
+
+async def _by_plugin(ports: Ports, cell: Cell, asked: Asked) -> Grant:
+    login = await log_in_by_plugin(ports, cell, asked.form["grant_type"], asked.form, asked.address)
     return await _after_login(ports, cell, asked, login)
 
 
@@ -286,7 +292,7 @@ _GRANTS: Final[Mapping[str, Callable[[Ports, Cell, Asked], Awaitable[Grant]]]] =
 
 def grant_types(ports: Ports) -> list[str]:
     """The grant types that the token endpoint knows."""
-    return list(_GRANTS)
+    return [*_GRANTS, *ports.login_plugins]
 
 
 # Tokens

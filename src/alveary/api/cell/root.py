@@ -16,22 +16,23 @@ from alveary.http.dav import depth_of, read_xml
 from alveary.http.response import Response
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import CellPrivilege
-from alveary.usecases import cells, properties
+from alveary.usecases import cells, pages, properties
 from alveary.usecases.files import etag_of
 from alveary.usecases.properties import ShownAce
 from alveary.wire import acl_xml, dav_xml, xml
 from alveary.wire.acl_xml import WrittenAce
 
 XML: Final = "application/xml"
+HOME_PROPERTY: Final = "relayhtmlurl"
 ALLOWED: Final = "OPTIONS, GET, PROPFIND, PROPPATCH, ACL, DELETE"
 
 
 async def get(call: Call) -> Response:
-    """GET {cell}: 200 with the cell's name and URLs as JSON, or its id as XML.
+    """GET {cell}: 200 with the cell's name and URLs as JSON, or its id as XML; else the cell's page.
 
-    HTML, which Personium fetches from a URL and passes on, is not served: 412.
+    The page is the one that the property ``relayhtmlurl`` or the configuration names, with its own status and body.
 
-    Source: API reference 200 and 296.
+    Source: API reference 200 and 296. Deviation: docs/deviations.md#html-at-a-cells-root.
     """
     accepted = [part.partition(";")[0].strip() for part in call.request.headers.get("accept", "").split(",")]
     cell, urls = call.here, call.urls
@@ -48,7 +49,17 @@ async def get(call: Call) -> Response:
             f"<ctl>{xml.escape(url)}__ctl/</ctl></cell>"
         )
         return Response(200, {"content-type": XML}, text.encode())
-    raise Refusal(RELAY_URL_UNSET, name="relayhtmlurl")
+    return await _page(call)
+
+
+async def _page(call: Call) -> Response:
+    ports, cell = call.ports, call.here
+    url = await pages.url_of(ports, cell, HOME_PROPERTY, ports.config.html.relay_url)
+    if not url:
+        raise Refusal(RELAY_URL_UNSET, name=HOME_PROPERTY)
+    page = await pages.page(ports, cell, url)
+    # No content security policy: the page is the cell's own, the home of its owner's apps.
+    return Response(page.status, {"content-type": page.content_type, "x-content-type-options": "nosniff"}, page.body)
 
 
 async def propfind(call: Call) -> Response:
