@@ -38,6 +38,10 @@ OAUTH_ERRORS: Final[Mapping[str, str]] = {
     "PR400-AN-0022": "invalid_client",
     "PR401-AN-0023": "invalid_grant",
     "PR400-AN-0024": "unsupported_token_type",
+    "PR400-PA-0001": "invalid_grant",
+    "PR401-PA-0001": "invalid_client",
+    "PR500-PA-0001": "server_error",
+    "PR503-PA-0001": "temporarily_unavailable",
 }
 """The kinds that the token endpoint answers in OAuth's form, and what OAuth calls them."""
 
