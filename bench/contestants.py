@@ -65,7 +65,7 @@ http {
 
 _ACL: Final = """<?xml version="1.0" encoding="utf-8"?>
 <D:acl xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:ace>
-<D:principal><D:href>{role}</D:href></D:principal>
+<D:principal>{principal}</D:principal>
 <D:grant><D:privilege><D:read/></D:privilege><D:privilege><D:write/></D:privilege>
 <D:privilege><p:exec/></D:privilege></D:grant>
 </D:ace></D:acl>"""
@@ -142,15 +142,23 @@ def member(unit: Site) -> Site:
     own_url = f"http://localhost:{unit.process.port}"  # as a unit on the loopback spells it
     role = {"uri": f"{own_url}{control}/Role('member')"}
     unit.call("POST", f"{control}/Account('{_ACCOUNT}')/$links/_Role", _json(**role))
-    unit.call("ACL", box, _ACL.format(role=f"{own_url}/{CELL}/__role/__/member").encode())
+    unit.call("ACL", box, _ACL.format(principal=f"<D:href>{own_url}/{CELL}/__role/__/member</D:href>").encode())
     unit.call("MKCOL", f"{box}/{SERVICE}", _MAKE_SERVICE)
     unit.call("PROPPATCH", f"{box}/{SERVICE}", _ROUTE)
     unit.call("PUT", f"{box}/{SERVICE}/__src/hello.js", _SCRIPT, {"Content-Type": "text/javascript"})
+    return Site(unit.name, unit.process, f"{box}/", f"Bearer {log_in(Site(unit.name, unit.process))}")
+
+
+def log_in(anyone: Site) -> str:
+    """An access token of the account in the cell of :func:`member`, for its password."""
     form = f"grant_type=password&username={_ACCOUNT}&password={quote(_PASSWORD)}".encode()
     media_type = {"Content-Type": "application/x-www-form-urlencoded"}
-    anyone = Site(unit.name, unit.process)
-    token = json.loads(anyone.call("POST", f"/{CELL}/__token", form, media_type))["access_token"]
-    return Site(unit.name, unit.process, f"{box}/", f"Bearer {token}")
+    return str(json.loads(anyone.call("POST", f"/{CELL}/__token", form, media_type))["access_token"])
+
+
+def open_to_all(unit: Site, path: str) -> None:
+    """Let everyone read and write what is at *path*, as administrator *unit*."""
+    unit.call("ACL", path, _ACL.format(principal="<D:all/>").encode())
 
 
 def make_cell(unit: Site, name: str) -> None:

@@ -18,6 +18,8 @@ Figures = Mapping[str, Sequence[float]]
 
 SMALL_SET: Final = "small set"
 LARGE_SET: Final = "large set"
+ALONE: Final = "alone"
+BESIDE_LOGINS: Final = "beside logins"
 """Columns of Alveary alone."""
 
 
@@ -112,6 +114,11 @@ _SETS: Final[Mapping[str, Line]] = {
 
 _IDENTITY: Final[Mapping[str, Line]] = {
     "assertion": Line("sign and verify of a trans-cell token", "ms", (_at_most(1),)),
+    "checked": Line("CPU of token and ACL, above that of an open file", "ms", (_at_most(0.05),)),
+}
+
+_LOGINS: Final[Mapping[str, Line]] = {
+    "logins": Line("p99 of a file's GET", "ms", (_at_most(2, ALONE, BESIDE_LOGINS),)),
 }
 
 TABLES: Final = (
@@ -119,6 +126,7 @@ TABLES: Final = (
     Table("OData", (ALVEARY, POCKETBASE, KINTO), _ODATA),
     Table("OData: a small set of 10,000 entities, a large one of 1,000,000", (SMALL_SET, LARGE_SET), _SETS),
     Table("Identity", (ALVEARY,), _IDENTITY),
+    Table("Identity: requests of others while 8 logins run at once", (ALONE, BESIDE_LOGINS), _LOGINS),
 )
 
-LINES: Final[Mapping[str, Line]] = {**_FILES, **_ODATA, **_SETS, **_IDENTITY}
+LINES: Final[Mapping[str, Line]] = {**_FILES, **_ODATA, **_SETS, **_IDENTITY, **_LOGINS}

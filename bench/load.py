@@ -36,8 +36,26 @@ class Order:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How many answers came in a second, how many in all, and in which time 99 of 100 did."""
+
+    per_s: float
+    count: int
+    p99_ms: float
+
+
 def requests_per_s(site: Site, order: Order, seconds: int) -> float:
     """The rate of answers to *order*.
+
+    Raises:
+        BenchProblem: as :func:`answers`.
+    """
+    return answers(site, order, seconds).per_s
+
+
+def answers(site: Site, order: Order, seconds: int, *, connections: int = CONNECTIONS) -> Answers:
+    """How *order* is answered when it is asked over and over by that many *connections*.
 
     Raises:
         BenchProblem: wrk is not installed, or an answer was not a 2xx or 3xx.
@@ -45,7 +63,7 @@ def requests_per_s(site: Site, order: Order, seconds: int) -> float:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise BenchProblem("The load comes from wrk, which is not installed (Debian: apt install wrk).")
-    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT)]
+    options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT)]
     headers = [f"{name}: {value}" for name, value in {**site.headers, **order.headers}.items()]
     arguments = [order.method, order.path, order.body, str(order.names), str(order.step), *headers]
     command = [wrk, *options, site.url, "--", *arguments]
@@ -56,5 +74,4 @@ def requests_per_s(site: Site, order: Order, seconds: int) -> float:
     figures = json.loads(line.removeprefix(_MARK))
     if figures["refused"] or figures["broken"] or not figures["requests"]:
         raise BenchProblem(f"{site.name}: {order.method} {order.path} was not answered as it should be: {figures}.")
-    rate: float = figures["requests"] / figures["duration_us"] * 1e6
-    return rate
+    return Answers(figures["requests"] / figures["duration_us"] * 1e6, figures["requests"], figures["p99_us"] / 1000)

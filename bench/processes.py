@@ -6,6 +6,7 @@ which servers there are (``contestants``).
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
@@ -23,6 +24,7 @@ _START_S: Final = 30
 _STOP_S: Final = 30
 _POLL_S: Final = 0.002
 _SAMPLE_S: Final = 0.05
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
 class BenchProblem(Exception):  # noqa: N818 - what keeps a measurement from being one is no error of ours
@@ -51,6 +53,11 @@ class Process:
     def pss_mib(self) -> float:
         """The proportional set size of the whole tree, so that shared pages count once."""
         return sum(map(_pss_kib, self.tree())) / 1024
+
+    def cpu_s(self) -> float:
+        """The processor time of the process alone, that of its threads included."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
     def open_files(self) -> int:
         """How many file descriptors the whole tree holds."""
