@@ -16,6 +16,8 @@ UNITS = {"bytes": "bytes", "chars": "characters", "ms": "ms", "s": "s", "percent
 """How a name ends, and the unit that this says."""
 
 OWN_CODES = {
+    "PR400-AZ-0009",
+    "PR401-AZ-0003",
     "PR400-CM-0006",
     "PR400-MC-0005",
     "PR414-CM-0001",

@@ -88,6 +88,18 @@ CLIENT_ASSERTION_TYPE: Final = Kind("PR400-AN-0022", "The client_assertion_type 
 PASSWORD_CHANGE_REQUIRED: Final = Kind("PR401-AN-0023", "The password must be changed.")
 TOKEN_TYPE_UNSUPPORTED: Final = Kind("PR400-AN-0024", "A token of this kind cannot be revoked.")
 
+# Authorization endpoint (told by redirects: to the app, or to the error page where the app is not known for sure)
+RESPONSE_TYPE_UNSUPPORTED: Final = Kind("PR400-AZ-0001", "The response_type is not supported.")
+CLIENT_ID_INVALID: Final = Kind("PR400-AZ-0002", "The client_id is missing or is not the URL of an app.")
+REDIRECT_URI_INVALID: Final = Kind(
+    "PR400-AZ-0003", "The redirect_uri is missing or does not lie under the client_id."
+)
+RESPONSE_TYPE_MISSING: Final = Kind("PR400-AZ-0004", "The response_type is missing.")
+EXPIRES_IN_INVALID: Final = Kind("PR400-AZ-0008", "The expires_in is no number of seconds that a token may live.")
+AUTHORIZATION_PARAMETER: Final = Kind("PR400-AZ-0009", "A parameter of the request is not valid: {cause}.")
+LOGIN_CANCELLED: Final = Kind("PR401-AZ-0001", "The user cancelled.")
+LOGIN_REQUIRED: Final = Kind("PR401-AZ-0003", "Nobody is logged in.")
+
 # Access control
 PASSWORD_FORMAT: Final = Kind("PR400-AU-0001", "The password does not have the required form.")
 BAD_REQUEST_PARAMETER: Final = Kind("PR400-AU-0002", "The request parameter [{name}] is not valid.")
