@@ -34,6 +34,11 @@ def request(
     return Request(method, b"/a?b=c", fields, receive, http_version=version, peer=client, trusted_proxies=proxies)
 
 
+def test_the_first_cookie_of_a_name_counts() -> None:
+    call = request(("Cookie", "a=1; p_cookie=x=y ; p_cookie=z"), ("Cookie", "b=2"))
+    assert (call.cookie("a"), call.cookie("p_cookie"), call.cookie("b"), call.cookie("c")) == ("1", "x=y", "2", None)
+
+
 def refused(call: Request) -> Kind:
     with pytest.raises(Refusal) as caught:
         call.check()

@@ -128,6 +128,14 @@ class Request:
             self._request_key = self.headers.get("x-personium-requestkey") or f"PCS-{new_hex()}"
         return self._request_key
 
+    def cookie(self, name: str) -> str | None:
+        """The value of the cookie of that name; of several the first, which has the longest path."""
+        for pair in self.headers.get("cookie", "").split(";"):
+            key, _, value = pair.strip().partition("=")
+            if key == name:
+                return value
+        return None
+
     @property
     def has_body(self) -> bool:
         """Whether the client sends a body, be it of unknown length."""

@@ -143,16 +143,8 @@ def _credentials(request: Request, authorization: str | None) -> Credentials:
     headers = request.headers
     return Credentials(
         authorization=authorization,
-        cookie=_cookie(headers.get("cookie", "")) if cookie_peer is not None else None,
+        cookie=request.cookie("p_cookie") if cookie_peer is not None else None,
         cookie_peer=cookie_peer,
         unit_user=headers.get("x-personium-unit-user"),
         address=request.peer or None,
     )
-
-
-def _cookie(header: str) -> str | None:
-    for pair in header.split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name == "p_cookie":
-            return value
-    return None

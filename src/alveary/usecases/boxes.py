@@ -9,8 +9,10 @@ from typing import Final
 
 from alveary.errors import NO_SUCH_BOX, Refusal
 from alveary.model.cell import Cell
+from alveary.model.edm_values import EdmType
 from alveary.model.entities import EntityKind
 from alveary.model.privileges import BoxPrivilege, CellPrivilege
+from alveary.model.queries import Column, Compare, Comparison, Literal, Query
 from alveary.model.tree import Box
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx, WriteTx
@@ -38,6 +40,16 @@ async def takes_basic(ports: Ports, cell: Cell, name: str) -> bool:
 
     box = await ports.store.contents(cell).read(find)
     return box is None or box.schema is None
+
+
+async def is_installed(ports: Ports, cell: Cell, schema: str) -> bool:
+    """Whether *cell* has a box of the app with the URL *schema*, in its stored form."""
+    of_the_app = Compare(Comparison.EQ, Column(EdmType.STRING, path=("Schema",)), Literal(schema))
+
+    async def find(tx: ReadTx) -> bool:
+        return bool(await tx.entities.query(Query(EntityKind.BOX, where=of_the_app, top=1)))
+
+    return await ports.store.contents(cell).read(find)
 
 
 async def describe(ports: Ports, access: Access, name: str) -> Box:
