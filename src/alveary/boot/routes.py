@@ -78,6 +78,8 @@ ROUTES: Final = Routes(
         "__token": Route(
             oauth.token, reads_credentials=False, open_when_failed=EVERY_METHOD, open_when_locked=frozenset({"POST"})
         ),
+        "__authz": Route(oauth.authorize, reads_credentials=False, open_when_locked=frozenset({"POST"})),
+        "__html": Route(oauth.html, reads_credentials=False),
         "__mypassword": Route(oauth.mypassword),
         "__logout": Route(oauth.logout),
         "__introspect": Route(oauth.introspect, basic_names_client=True, open_when_locked=frozenset({"POST"})),

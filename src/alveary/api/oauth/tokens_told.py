@@ -97,6 +97,7 @@ async def well_known(call: Call, segments: tuple[str, ...]) -> Response:
         "jwks_uri": f"{url}__certs",
         "response_types_supported": ["code", "token", "id_token"],
         "response_modes_supported": ["query", "fragment"],
+        "authorization_response_iss_parameter_supported": True,
         "grant_types_supported": [*grants.grant_types(call.ports), "implicit"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "code_challenge_methods_supported": ["S256"],
