@@ -279,14 +279,34 @@ class TestLoginPage:
         assert headers["cache-control"] == "no-store"
         assert headers["x-frame-options"] == "DENY"
 
-    def test_a_page_that_cannot_be_had_leaves_the_built_in_form(self, door: Door) -> None:
+    def choose(self, door: Door, name: str, url: str) -> None:
+        """Let the cell show the page at *url*."""
         body = (
             '<D:propertyupdate xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop>'
-            "<p:authorizationhtmlurl>http://127.0.0.1:9/login.html</p:authorizationhtmlurl>"
-            "</D:prop></D:set></D:propertyupdate>"
+            f"<p:{name}>{url}</p:{name}></D:prop></D:set></D:propertyupdate>"
         )
         assert door.cell.call("PROPPATCH", content=body).status_code == 207
+
+    @pytest.mark.parametrize(
+        "url", ["http://127.0.0.1:9/login.html", "personium-localcell:/__/none.html", "nonsense"]
+    )
+    def test_a_page_that_cannot_be_had_leaves_the_built_in_form(self, door: Door, url: str) -> None:
+        self.choose(door, "authorizationhtmlurl", url)
         assert "username" in Inputs(door.get().text).values
+
+    def test_a_cell_shows_pages_of_its_own_choice(self, door: Door) -> None:
+        pages = {"login": "<h1>ログイン</h1>", "change": "<h1>変更</h1>"}
+        for name, text in pages.items():
+            type_ = {"Content-Type": "text/html;charset=Shift_JIS"}
+            door.cell.call("PUT", f"__/{name}.html", content=text.encode("shift_jis"), headers=type_)
+        door.cell.acl("__", {"all": "read"})
+        self.choose(door, "authorizationhtmlurl", "personium-localcell:/__/login.html")
+        self.choose(door, "authorizationpasswordchangehtmlurl", f"{door.cell.url}__/change.html")
+        shown = door.get()
+        assert (shown.text, shown.headers["content-type"]) == (pages["login"], "text/html; charset=UTF-8")
+        assert shown.headers["content-security-policy"] == "frame-ancestors 'none'"
+        assert shown.headers["x-content-type-options"] == "nosniff"
+        assert door.get(password_change_required="true").text == pages["change"]
 
 
 class TestLogin:
