@@ -5,7 +5,7 @@ What belongs here: the headers of every answer, CORS. What does not: what is ans
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import field
 from typing import Final
 
@@ -53,6 +53,12 @@ class Response:
 PREFLIGHT: Final = Response(
     200, {"allow": METHODS, "access-control-allow-methods": METHODS, "access-control-max-age": "86400"}
 )
+
+
+def allowing(methods: Iterable[str], headers: Headers | None = None) -> Response:
+    """200 with the *methods* that are served here, as an answer to OPTIONS."""
+    allowed = ", ".join(methods)
+    return Response(200, {"allow": allowed, "access-control-allow-methods": allowed, **(headers or {})})
 
 
 def header_lines(response: Response, request: Request) -> list[str]:

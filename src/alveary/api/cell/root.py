@@ -13,7 +13,7 @@ import orjson
 from alveary.errors import METHOD_NOT_ALLOWED, PRECONDITION_HEADER, RELAY_URL_UNSET, Refusal
 from alveary.http.call import Call
 from alveary.http.dav import depth_of, read_xml
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import CellPrivilege
 from alveary.usecases import cells, pages, properties
@@ -24,7 +24,7 @@ from alveary.wire.acl_xml import WrittenAce
 
 XML: Final = "application/xml"
 HOME_PROPERTY: Final = "relayhtmlurl"
-ALLOWED: Final = "OPTIONS, GET, PROPFIND, PROPPATCH, ACL, DELETE"
+ALLOWED: Final = ("OPTIONS", "GET", "PROPFIND", "PROPPATCH", "ACL", "DELETE")
 
 
 async def get(call: Call) -> Response:
@@ -133,7 +133,7 @@ async def options(call: Call) -> Response:
     Source: Personium asks for social-read here.
     """
     call.access.require(CellPrivilege.SOCIAL_READ)
-    return Response(200, {"allow": ALLOWED, "access-control-allow-methods": ALLOWED})
+    return allowing(ALLOWED)
 
 
 METHODS: Final[Mapping[str, Callable[[Call], Awaitable[Response]]]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from alveary.api.oauth.forms import require_method
 from alveary.api.oauth.token import COOKIE, cookie_attributes
 from alveary.http.call import Call
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.usecases import introspection, passwords
 
 
@@ -17,7 +17,9 @@ async def mypassword(call: Call, segments: tuple[str, ...]) -> Response:
 
     Source: API reference 294.
     """
-    require_method(call, segments, "PUT")
+    require_method(call, segments, "PUT", "OPTIONS")
+    if call.request.method == "OPTIONS":
+        return allowing(("OPTIONS", "PUT"))
     await passwords.change_own(call.ports, call.access, call.request.headers.get("x-personium-credential"))
     return Response(204)
 
@@ -27,6 +29,8 @@ async def logout(call: Call, segments: tuple[str, ...]) -> Response:
 
     Source: an extension; Personium has none.
     """
-    require_method(call, segments, "POST")
+    require_method(call, segments, "POST", "OPTIONS")
+    if call.request.method == "OPTIONS":
+        return allowing(("OPTIONS", "POST"))
     await introspection.log_out(call.ports, call.access)
     return Response(204, {"set-cookie": f"{COOKIE}=; Max-Age=0; {cookie_attributes(call)}"})

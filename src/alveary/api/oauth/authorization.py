@@ -19,7 +19,7 @@ from alveary.errors import (
     catalogue,
 )
 from alveary.http.call import Call
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.usecases import authorization
 from alveary.usecases.authorization import Answer, Attempt, OwnPage, Redirect
 from alveary.wire.authorization import SCREENS
@@ -51,7 +51,7 @@ async def authorize(call: Call, segments: tuple[str, ...]) -> Response:
     require_method(call, segments, "GET", "HEAD", "POST", "OPTIONS")
     request = call.request
     if request.method == "OPTIONS":
-        return Response(200, {"allow": "OPTIONS, GET, POST"})
+        return allowing(("OPTIONS", "GET", "POST"))
     posted = request.method == "POST"
     try:
         fields = await form_of(call, "client_id") if posted else fields_of(request.query_string)

@@ -13,7 +13,7 @@ import orjson
 from alveary.api.oauth.forms import NO_STORE, form_of, require_method
 from alveary.errors import PASSWORD_CHANGE_REQUIRED, Refusal
 from alveary.http.call import Call
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.usecases import grants
 from alveary.usecases.grants import Grant
 
@@ -25,7 +25,9 @@ async def token(call: Call, segments: tuple[str, ...]) -> Response:
 
     Source: API reference 293; RFC 6749.
     """
-    require_method(call, segments, "POST")
+    require_method(call, segments, "POST", "OPTIONS")
+    if call.request.method == "OPTIONS":
+        return allowing(("OPTIONS", "POST"))
     form = await form_of(call, "grant_type")
     try:
         given = await grants.grant(

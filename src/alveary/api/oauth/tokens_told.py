@@ -12,7 +12,7 @@ import orjson
 from alveary.api.oauth.forms import NO_STORE, form_of, require_method
 from alveary.errors import METHOD_NOT_ALLOWED, NO_SUCH_URI, PARAMETER_REQUIRED, Refusal
 from alveary.http.call import Call
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.model.privileges import CellPrivilege
 from alveary.usecases import grants, introspection, signing
 
@@ -27,7 +27,7 @@ async def introspect(call: Call, segments: tuple[str, ...]) -> Response:
     """
     if call.request.method == "OPTIONS":
         call.access.require(CellPrivilege.AUTH_READ)
-        return Response(200, {"allow": "OPTIONS, POST"})
+        return allowing(("OPTIONS", "POST"))
     require_method(call, segments, "POST")
     authorization = call.request.headers.get("authorization", "")
     basic = authorization if authorization[:6].lower() == "basic " else None
@@ -44,7 +44,9 @@ async def revoke(call: Call, segments: tuple[str, ...]) -> Response:
 
     Source: RFC 7009; Personium has none.
     """
-    require_method(call, segments, "POST")
+    require_method(call, segments, "POST", "OPTIONS")
+    if call.request.method == "OPTIONS":
+        return allowing(("OPTIONS", "POST"))
     form = await form_of(call, "token")
     if not form.get("token"):
         raise Refusal(PARAMETER_REQUIRED, name="token")
@@ -59,7 +61,7 @@ async def certs(call: Call, segments: tuple[str, ...]) -> Response:
     """
     require_method(call, segments, "GET", "HEAD", "OPTIONS")
     if call.request.method == "OPTIONS":
-        return Response(200, {"allow": "OPTIONS, GET"})
+        return allowing(("OPTIONS", "GET"))
     key = await signing.key_of(call.ports, call.here)
     return Response(200, JSON, orjson.dumps({"keys": [key.public()]}))
 
@@ -71,7 +73,7 @@ async def sign(call: Call, segments: tuple[str, ...]) -> Response:
     """
     require_method(call, segments, "POST", "OPTIONS")
     if call.request.method == "OPTIONS":
-        return Response(200, {"allow": "OPTIONS, POST"})
+        return allowing(("OPTIONS", "POST"))
     call.access.require(CellPrivilege.SIGN)
     payload = await call.request.read(call.ports.config.limits.json_bytes)
     signed = await signing.sign(call.ports, call.access, payload)

@@ -132,12 +132,6 @@ def json(body: bytes) -> Response:
     return Response(200, _JSON, body)
 
 
-def allowing(methods: Mapping[str, object]) -> Response:
-    """200 with the *methods* that are served here."""
-    allowed = ", ".join(methods)
-    return Response(200, {"allow": allowed, "access-control-allow-methods": allowed})
-
-
 def not_among(methods: Mapping[str, object]) -> Refusal:
     """The refusal of a method that is none of *methods*."""
     return Refusal(METHOD_NOT_ALLOWED, headers={"allow": ", ".join(methods)})

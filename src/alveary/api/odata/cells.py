@@ -11,7 +11,6 @@ from typing import Final
 from alveary.api.odata.bodies import (
     NO_CONTENT,
     Site,
-    allowing,
     changed,
     created,
     given,
@@ -24,7 +23,7 @@ from alveary.api.odata.bodies import (
 from alveary.api.odata.entities import EntityHandler, SetHandler
 from alveary.http.call import Call
 from alveary.http.conditional import change_condition
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.model.control_edm import CELL
 from alveary.usecases import cells
 from alveary.usecases.rows import Address, key_of

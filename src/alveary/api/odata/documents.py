@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from alveary.api.odata.bodies import Site, allowing
+from alveary.api.odata.bodies import Site
 from alveary.errors import FORMAT_UNKNOWN, METHOD_NOT_ALLOWED, Refusal
 from alveary.http.call import Call
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.model.control_edm import CELL, UNIT_NAMESPACE
 from alveary.model.schema_edm import SCHEMA_NAMESPACE, SCHEMA_SETS
 from alveary.usecases.access import Doing

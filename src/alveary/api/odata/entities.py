@@ -11,7 +11,6 @@ from typing import Final
 from alveary.api.odata.bodies import (
     NO_CONTENT,
     Site,
-    allowing,
     changed,
     created,
     given,
@@ -25,7 +24,7 @@ from alveary.api.odata.bodies import (
 from alveary.errors import NO_SUCH_URI, Refusal
 from alveary.http.call import Call
 from alveary.http.conditional import change_condition
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.model.columns import find_column
 from alveary.model.edm import Row
 from alveary.usecases import entities, lists

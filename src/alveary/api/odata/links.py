@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from alveary.api.odata.bodies import NO_CONTENT, Site, allowing, created, given, many, one, text, uris, view, wanted
+from alveary.api.odata.bodies import NO_CONTENT, Site, created, given, many, one, text, uris, view, wanted
 from alveary.api.odata.entities import password
 from alveary.errors import (
     KEY_AFTER_NAVIGATION,
@@ -19,7 +19,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.http.call import Call
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.model.edm import EntityKey, EntitySet
 from alveary.model.privileges import CellPrivilege
 from alveary.usecases import links, lists

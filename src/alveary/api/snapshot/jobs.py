@@ -20,7 +20,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.http.call import Call
-from alveary.http.response import Response
+from alveary.http.response import Response, allowing
 from alveary.model.names import SnapshotName
 from alveary.model.privileges import CellPrivilege
 from alveary.usecases import exports, imports
@@ -161,8 +161,7 @@ async def _serve(call: Call, segments: tuple[str, ...], handlers: Handlers) -> R
     if len(segments) > 1:
         raise Refusal(NO_SUCH_URI)
     if call.request.method == "OPTIONS":
-        allowed = ", ".join(("OPTIONS", *handlers))
-        return Response(200, {"allow": allowed, "access-control-allow-methods": allowed})
+        return allowing(("OPTIONS", *handlers))
     handler = handlers.get(call.request.method)
     if handler is None:
         raise Refusal(METHOD_NOT_ALLOWED)
