@@ -238,6 +238,7 @@ class TestPasswordChange:
         assert (use.status_code, use.json()["code"]) == (401, "PR401-AU-0012")
         headers = {"X-Personium-Credential": "password-2"}
         assert cell.call("PUT", "__mypassword", token=change, headers=headers).status_code == 204
+        assert cell.call("PUT", "__mypassword", token=change, headers=headers).json()["code"] == "PR401-AU-0002"
         assert cell.grant("alice", "password-1").status_code == 400
         assert cell.grant("alice", "password-2").status_code == 200
 

@@ -15,7 +15,8 @@ from alveary.model.cell import Cell
 from alveary.model.privileges import CellPrivilege
 from alveary.ports import Ports
 from alveary.ports.store import WriteTx
-from alveary.usecases.access import Access
+from alveary.usecases import families
+from alveary.usecases.access import Access, Who
 
 _PASSWORD_CHARS: Final = range(1, 257)
 
@@ -33,6 +34,8 @@ def check_password(ports: Ports, password: str) -> None:
 async def change_own(ports: Ports, access: Access, password: str | None) -> None:
     """Give the account that is asking a new password; one that had to change it is active again.
 
+    A token for the change is good for one.
+
     Raises:
         Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, SCOPE_TOO_SMALL, CREDENTIAL_MISSING, PASSWORD_FORMAT.
     """
@@ -40,6 +43,8 @@ async def change_own(ports: Ports, access: Access, password: str | None) -> None
     if password is None:
         raise Refusal(CREDENTIAL_MISSING)
     await set_password(ports, cell, account_id, password)
+    if access.who is Who.PASSWORD_CHANGE and access.family is not None:
+        await families.revoke(ports, cell, access.family)
 
 
 async def set_password(ports: Ports, cell: Cell, account_id: str, password: str) -> None:
