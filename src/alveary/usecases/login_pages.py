@@ -5,7 +5,6 @@ What does not belong here: how a page is fetched (``pages``), and the built-in f
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 
 from alveary.errors import Refusal
@@ -16,6 +15,7 @@ from alveary.usecases.pages import page, url_of
 _LOGIN: Final = "authorizationhtmlurl"
 _PASSWORD_CHANGE: Final = "authorizationpasswordchangehtmlurl"  # nosec B105 - the name of a property
 _UTF_8: Final = "utf-8"
+_FOUND: Final = 200
 
 
 async def own_page(ports: Ports, cell: Cell, *, changing: bool) -> bytes | None:
@@ -33,6 +33,6 @@ async def _fetched(ports: Ports, cell: Cell, url: str) -> bytes | None:
     try:
         found = await page(ports, cell, url)
         charset = found.content_type.partition("charset=")[2] or _UTF_8
-        return found.body.decode(charset).encode() if found.status == HTTPStatus.OK else None
+        return found.body.decode(charset).encode() if found.status == _FOUND else None
     except (Refusal, LookupError, UnicodeError):
         return None
