@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 _ID_BYTES: Final = 16
+_TIME_BYTES: Final = 6
 _STOCK: Final = 256
 
 
@@ -36,6 +37,17 @@ class SystemIds:
     def hex(self) -> str:
         """An id of 32 hexadecimal digits: 128 random bits."""
         return self._id().hex()
+
+    def timed(self) -> str:
+        """An id of 22 characters of base64url: 48 bits of the time in milliseconds, then 80 random ones."""
+        return base64.urlsafe_b64encode(self._timed())[:22].decode()
+
+    def timed_hex(self) -> str:
+        """The same in 32 hexadecimal digits."""
+        return self._timed().hex()
+
+    def _timed(self) -> bytes:
+        return (time.time_ns() // 1_000_000).to_bytes(_TIME_BYTES, "big") + self._id()[_TIME_BYTES:]
 
     def _id(self) -> bytes:
         try:

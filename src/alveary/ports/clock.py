@@ -27,5 +27,15 @@ class Ids(Protocol):
     def hex(self) -> str:
         """An id of 32 hexadecimal digits: 128 random bits."""
 
+    def timed(self) -> str:
+        """An id of 22 characters of base64url: 48 bits of the time in milliseconds, then 80 random ones.
+
+        For what is kept by the thousand: ids that are made one after another stand together in an index, so a commit
+        writes few of its pages. What nobody may guess, and what is spread by its first letters, has random ids.
+        """
+
+    def timed_hex(self) -> str:
+        """The same in 32 hexadecimal digits."""
+
     def random(self, size_bytes: int) -> bytes:
         """Random bytes that nobody can guess."""

@@ -195,7 +195,7 @@ class Draft:
             if name in members:
                 raise Refusal(FIELD_NOT_ALLOWED, field=name)
         _localize(ports, entity_set, members)
-        fresh = Fresh(ports.clock.now_ms(), ports.ids.hex)
+        fresh = Fresh(ports.clock.now_ms(), ports.ids.timed_hex)
         unknown = entity_set.is_open and undeclared(entity_set, members)
         early = entity_set.parse_new(members, fresh) if whole and not unknown else None
         if early is not None and entity_set.has_moments and _holds(early.values, fresh.now_ms):
@@ -265,7 +265,7 @@ async def add(ports: Ports, tx: WriteTx, home: Home, draft: Draft) -> Row:
     """
     entity_set = await _knowing(ports, tx, home, draft)
     parsed = draft.parsed(entity_set, tx.now_ms)
-    entity = await rows.fill(tx, home, entity_set, parsed, new_id=ports.ids.new(), hidden=draft.hidden)
+    entity = await rows.fill(tx, home, entity_set, parsed, new_id=ports.ids.timed(), hidden=draft.hidden)
     entity = await LIFECYCLES[entity.kind].adding(ports, tx, home, entity)
     if not await tx.entities.add(entity):
         raise Refusal(ENTITY_EXISTS)

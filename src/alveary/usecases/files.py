@@ -271,7 +271,7 @@ async def _save_file(
     if old is None:
         await _check_room(ports, tx.nodes, parent)
         node = Node(
-            ports.ids.new(),
+            ports.ids.timed(),
             parent.id,
             place.segments[-1],
             NodeKind.FILE,
@@ -357,10 +357,10 @@ async def make_collection(ports: Ports, access: Access, path: BoxPath, kind: Nod
         if len(place.segments) > ports.config.limits.depth:
             raise Refusal(TOO_DEEP)
         await _check_room(ports, tx.nodes, parent)
-        node = Node(ports.ids.new(), parent.id, name, kind, 1, tx.now_ms, tx.now_ms)
+        node = Node(ports.ids.timed(), parent.id, name, kind, 1, tx.now_ms, tx.now_ms)
         await tx.nodes.save(node)
         if kind is NodeKind.SERVICE:
-            node = Node(ports.ids.new(), node.id, SOURCE_COLLECTION, NodeKind.COLLECTION, 1, tx.now_ms, tx.now_ms)
+            node = Node(ports.ids.timed(), node.id, SOURCE_COLLECTION, NodeKind.COLLECTION, 1, tx.now_ms, tx.now_ms)
             await tx.nodes.save(node)
         await tx.outbox.append(event(access, f"{noun(kind)}.mkcol", local_url(path), 201))
         return Saved(etag_of(node), created=True)

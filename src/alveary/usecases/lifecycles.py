@@ -57,7 +57,7 @@ class Lifecycle:
 async def _plant(ports: Ports, tx: WriteTx, home: Home, box: Entity) -> Entity:
     """A box has its place in the tree."""
     root = await tx.nodes.root()
-    await tx.nodes.save(Node(ports.ids.new(), root.id, box.id, NodeKind.BOX, 1, tx.now_ms, tx.now_ms))
+    await tx.nodes.save(Node(ports.ids.timed(), root.id, box.id, NodeKind.BOX, 1, tx.now_ms, tx.now_ms))
     return box
 
 

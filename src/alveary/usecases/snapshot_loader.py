@@ -263,7 +263,7 @@ class _Tree:
             await self._add_box(tx, box.id, root, box.published_ms, box.updated_ms)
 
     async def _add_box(self, tx: BuildTx, name: str, root: Node, published_ms: int, updated_ms: int) -> None:
-        fresh = Node(self._ports.ids.new(), root.id, name, NodeKind.BOX, 1, published_ms, updated_ms)
+        fresh = Node(self._ports.ids.timed(), root.id, name, NodeKind.BOX, 1, published_ms, updated_ms)
         await tx.nodes.add(fresh)  # one that is there stays
 
     async def _add_node(self, tx: BuildTx, path: TreePath, entry: ZipEntry) -> None:

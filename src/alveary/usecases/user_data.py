@@ -58,7 +58,7 @@ async def declare(ports: Ports, tx: WriteTx, home: Home, entity_set: EntitySet, 
     aliases = schema.next_aliases(entity_set.type_id, is_complex=False)
     added = [
         Entity(
-            ports.ids.new(),
+            ports.ids.timed(),
             EntityKind.PROPERTY,
             entity_set.type_id,
             name,
