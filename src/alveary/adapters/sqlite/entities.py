@@ -23,16 +23,16 @@ from alveary.model.user_edm import SCHEMA_KINDS, Schema
 _COLUMNS: Final = "id, kind, scope, key, version, published_ms, updated_ms, json(document), hidden, refs, box, node"
 _INSERT: Final = (
     "INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)"
-    " VALUES (?,?,?,?,?,?,?,jsonb(?),?,?,?,?)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _INSERT_ALL: Final = (
     "INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)"
     " SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,"
-    " jsonb(value -> 7), value ->> 8, value ->> 9, value ->> 10, value ->> 11"
-    " FROM json_each(?) ORDER BY json_each.key"
+    " jsonb_extract(value, '$[7]'), value ->> 8, value ->> 9, value ->> 10, value ->> 11"
+    " FROM jsonb_each(?) ORDER BY jsonb_each.rowid"
 )
 _REFER_ALL: Final = (
-    "INSERT OR IGNORE INTO ref (source, kind, target) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
+    "INSERT OR IGNORE INTO ref (source, kind, target) SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?)"
 )
 _CONTROL: Final = frozenset(
     {
@@ -208,12 +208,12 @@ class SqliteEntities:
             Collision: an id or a key is taken.
         """
         try:
-            self._connection.execute(_INSERT_ALL, (orjson.dumps(list(map(_json_values, entities))).decode(),))
+            self._connection.execute(_INSERT_ALL, (apsw.jsonb_encode(list(map(_columns, entities))),))
         except apsw.ConstraintError:
             raise Collision from None
         refs = [(each.id, kind, target) for each in entities for kind, target in each.refs]
         if refs:
-            self._connection.execute(_REFER_ALL, (orjson.dumps(refs).decode(),))
+            self._connection.execute(_REFER_ALL, (apsw.jsonb_encode(refs),))
         for each in entities:
             self._marks.words.put(self._connection, each)
 
@@ -404,7 +404,14 @@ _ANSWERED_ROWS: Final = 16_384
 _TRIMMED_EVERY: Final = 1024
 
 
-def _values(entity: Entity) -> tuple[str | int | None, ...]:
+def _values(entity: Entity) -> tuple[str | int | bytes | None, ...]:
+    """The columns of *entity* as they are bound."""
+    *before, document, hidden, refs, box, node = _columns(entity)
+    return (*before, apsw.jsonb_encode(document), hidden, refs, box, node)
+
+
+def _columns(entity: Entity) -> tuple[Any, ...]:
+    """The columns of *entity*, its document as it is."""
     return (
         entity.id,
         entity.kind.value,
@@ -413,21 +420,12 @@ def _values(entity: Entity) -> tuple[str | int | None, ...]:
         entity.version,
         entity.published_ms,
         entity.updated_ms,
-        orjson.dumps(entity.values).decode(),
+        entity.values,
         orjson.dumps(entity.hidden).decode() if entity.hidden else None,
         orjson.dumps(entity.refs).decode() if entity.refs else None,
         entity.box,
         entity.node,
     )
-
-
-def _json_values(entity: Entity) -> tuple[JsonValue, ...]:
-    values: list[Any] = list(_values(entity))
-    values[_DOCUMENT] = entity.values
-    return tuple(values)
-
-
-_DOCUMENT: Final = 7
 
 
 def _entity(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
@@ -495,8 +493,9 @@ class SqliteOutbox:
         if not self._gathered:
             return
         self._connection.execute(
-            "INSERT INTO outbox (created_ms, event) SELECT value ->> 0, value ->> 1 FROM json_each(?) ORDER BY key",
-            (orjson.dumps(self._gathered).decode(),),
+            "INSERT INTO outbox (created_ms, event) SELECT value ->> 0, value ->> 1"
+            " FROM jsonb_each(?) ORDER BY jsonb_each.rowid",
+            (apsw.jsonb_encode(self._gathered),),
         )
         seq = self._connection.last_insert_rowid()
         if seq % _TRIMMED_EVERY < len(self._gathered):
