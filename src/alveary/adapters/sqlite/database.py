@@ -35,6 +35,12 @@ _HELD_ROWS: Final = 500
 _STATEMENTS: Final = 128
 """How many prepared statements a connection keeps."""
 
+_UNDO_BYTES: Final = 4 * 1024 * 1024
+"""How much of what would undo a statement stays in memory.
+
+One that adds the rows of a group changes many pages, and by default SQLite makes a file for more than 64 KiB of them.
+"""
+
 _TICK_STEPS: Final = 1_000
 _BRIEF_TICKS: Final = 80
 _BRIEF_S: Final = 0.008
@@ -57,6 +63,12 @@ _NO_SPACE: Final = frozenset(
         apsw.SQLITE_IOERR_SHMSIZE,
     }
 )
+
+
+# It is said to SQLite as a whole, which apsw has made ready by now; no connection is open yet.
+apsw.shutdown()
+apsw.config(apsw.SQLITE_CONFIG_STMTJRNL_SPILL, _UNDO_BYTES)
+apsw.initialize()
 
 
 class Transaction(Protocol):
