@@ -25,8 +25,16 @@ def drive(coroutine: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
     raise RuntimeError("a transaction's body may await nothing but its transaction")
 
 
+class Lasting(asyncio.Future[T]):
+    """What is going to be answered; a caller that is cancelled meanwhile leaves only after it has been."""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Refuse: the work goes on. The task that waits is cancelled where it would go on."""
+        return False
+
+
 async def outlast(job: asyncio.Future[T]) -> T:
-    """What *job* answers; a caller that is cancelled meanwhile leaves only after the job has ended."""
+    """The same for any future: what *job* answers, once it has ended."""
     try:
         return await asyncio.shield(job)
     except asyncio.CancelledError:

@@ -22,7 +22,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import apsw
 
 from alveary.adapters.sqlite.queries import register
-from alveary.adapters.waiting import drive, outlast
+from alveary.adapters.waiting import Lasting, drive, outlast
 from alveary.errors import CELL_LOCKED, DISK_FULL, QUERY_TOO_LONG, Refusal
 
 T = TypeVar("T")
@@ -266,7 +266,7 @@ class Database(Generic[Tx]):
         self._near_tx = transaction(self._near, Seat.NEAR)
         self._commits = self._near_commits = 0
         self._idle: list[tuple[apsw.Connection, Tx]] = []
-        self._queue: deque[tuple[Callable[[Tx], Awaitable[Any]], asyncio.Future[Any]]] = deque()
+        self._queue: deque[tuple[Callable[[Tx], Awaitable[Any]], Lasting[Any]]] = deque()
         self._guard = threading.Lock()
         self._draining = False
         self._latest_ms = 0
@@ -392,7 +392,7 @@ class Database(Generic[Tx]):
             raise Refusal(CELL_LOCKED, reason=self.refusing)
         outcome = self._enqueue(body)
         try:
-            return await outlast(outcome)
+            return await outcome
         except asyncio.CancelledError:
             if outcome.exception() is not None:
                 raise
@@ -400,9 +400,9 @@ class Database(Generic[Tx]):
             _cancel_at_the_next_await()
             return outcome.result()
 
-    def _enqueue(self, body: Callable[[Tx], Awaitable[T]]) -> asyncio.Future[T]:
+    def _enqueue(self, body: Callable[[Tx], Awaitable[T]]) -> Lasting[T]:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: Lasting[T] = Lasting(loop=loop)
         self._near.end()
         with self._guard:
             self._queue.append((body, future))
@@ -436,11 +436,9 @@ class Database(Generic[Tx]):
             with suppress(RuntimeError):  # the loop has ended: nobody waits for an answer any more
                 loop.call_soon_threadsafe(self._settle, settled, garbage)
 
-    def _settle(self, settled: list[tuple[asyncio.Future[Any], _Outcome]], garbage: list[str]) -> None:
+    def _settle(self, settled: list[tuple[Lasting[Any], _Outcome]], garbage: list[str]) -> None:
         self._near.end()
         for future, outcome in settled:
-            if future.done():
-                continue
             if outcome.error is not None:
                 future.set_exception(outcome.error)
             else:
