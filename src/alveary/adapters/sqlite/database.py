@@ -409,7 +409,8 @@ class Database(Generic[Tx]):
             if self._draining:
                 return future
             self._draining = True
-        self._threads.submit(self._drain, loop)
+        # The first group begins when the loop's turn ends, and holds all that was written in it.
+        loop.call_soon(self._threads.submit, self._drain, loop)
         return future
 
     async def settle(self) -> None:
