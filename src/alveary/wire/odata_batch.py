@@ -23,6 +23,7 @@ from alveary.errors import (
     BATCH_UNREADABLE,
     Refusal,
 )
+from alveary.model.values import frozen
 
 ON_SETS: Final = frozenset({"GET", "POST"})
 ON_ENTITIES: Final = frozenset({"GET", "PUT", "MERGE", "PATCH", "DELETE"})
@@ -84,7 +85,7 @@ _REASONS: Final[Mapping[int, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BatchRequest:
     """A request of a batch.
 
@@ -126,7 +127,7 @@ class Batch:
     items: tuple[BatchRequest | Changeset, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BatchAnswer:
     """The answer to a request of a batch; ``content_id`` is the request's."""
 
@@ -145,6 +146,16 @@ class ChangesetAnswer:
 
 
 # Reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a request line says, and the methods that its path takes."""
+
+    method: str
+    path: str
+    query: str
+    verbs: frozenset[str]
 
 
 def parse_batch(body: bytes, content_type: str | None, *, service_url: str, most: int, top_max: int) -> Batch:
@@ -177,7 +188,10 @@ class _Reader:
         self._changesets = 0
         self._lookalikes = 0
         self._top = 0
-        self._lines: dict[bytes, tuple[str, str]] = {}
+        # What was read of a text: most parts say the same, as a whole or line by line.
+        self._blocks: dict[bytes, Mapping[str, str]] = {}
+        self._header_lines: dict[bytes, tuple[str, str]] = {}
+        self._request_lines: dict[bytes, _Target] = {}
 
     def read(self, boundary: str) -> Batch:
         items: list[BatchRequest | Changeset] = []
@@ -230,24 +244,31 @@ class _Reader:
                     raise _unreadable("its boundary begins too many lines")
             at = self._text.find(mark, after, end)
 
-    def _headers(self, start: int, end: int) -> tuple[dict[str, str], int]:
+    def _headers(self, start: int, end: int) -> tuple[Mapping[str, str], int]:
         """The headers from *start* on, by their lower-case names, and where what follows the empty line begins."""
         text = self._text
         found = _BLOCK.match(text, start, min(end, start + _MAX_HEAD_BYTES + 1))
         stop = found.end() if found else start
         if stop - start > _MAX_HEAD_BYTES:
             raise _unreadable("the headers of a part are too long")
-        headers: dict[str, str] = {}
-        for line in text[start:stop].splitlines():
-            # Most parts say the same, line by line.
-            name, value = self._lines.get(line) or self._lines.setdefault(line, _read_header(line))
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        block = text[start:stop]
+        headers = self._blocks.get(block)
+        if headers is None:
+            headers = self._blocks[block] = self._read_block(block)
         if stop == end:
             return headers, end
         line_end = text.find(b"\n", stop, min(end, stop + 2)) + 1
         if not line_end or (line_end == stop + 2 and text[stop] not in _CR):
             raise _unreadable("a header of a part cannot be read")
         return headers, line_end
+
+    def _read_block(self, block: bytes) -> Mapping[str, str]:
+        headers: dict[str, str] = {}
+        known = self._header_lines
+        for line in block.splitlines():
+            name, value = known.get(line) or known.setdefault(line, _read_header(line))
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return headers
 
     def _request(self, part: Mapping[str, str], start: int, end: int) -> BatchRequest:
         if _media_type(part.get("content-type")) != REQUEST:
@@ -259,18 +280,25 @@ class _Reader:
         line_end = self._text.find(b"\n", start, limit) + 1 or limit
         if line_end == limit < end:
             raise _unreadable("a request line is too long")
-        line = self._text[start:line_end].decode("utf-8", "replace").strip()
+        line = self._text[start:line_end]
         headers, begin = self._headers(line_end, end)
-        method, path, query = self._target(line)
+        target = self._request_lines.get(line)
+        if target is None:
+            target = self._request_lines[line] = self._target(line)
         request = BatchRequest(
-            method, path, query, headers, self._text[begin:end], part.get("content-id", headers.get("content-id"))
+            target.method,
+            target.path,
+            target.query,
+            headers,
+            self._text[begin:end],
+            part.get("content-id", headers.get("content-id")),
         )
-        self._check(request)
+        self._check(request, target.verbs)
         return request
 
-    def _target(self, line: str) -> tuple[str, str, str]:
-        """Method, path and query of a request line."""
-        method, _, rest = line.partition(" ")
+    def _target(self, line: bytes) -> _Target:
+        """What a request line says."""
+        method, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
         if method not in METHODS:
             raise Refusal(BATCH_METHOD, method=method[:_SHOWN_CHARS])
         target, _, version = rest.rpartition(" ")
@@ -280,7 +308,8 @@ class _Reader:
         path, _, query = target.partition("?")
         if "\ufffd" in target or (query and _CONTROLS.search(query)):
             raise Refusal(BATCH_PATH, path=target[:_SHOWN_CHARS])
-        return method, self._relative(path), query
+        path = self._relative(path)
+        return _Target(method, path, query, _verbs(path))
 
     def _relative(self, path: str) -> str:
         """*path* below the service root; what lies elsewhere stays as it is, and is no path of a batch then."""
@@ -292,18 +321,26 @@ class _Reader:
             return path[len(self._service_path) :]
         return path if origin else path.removeprefix("/")
 
-    def _check(self, request: BatchRequest) -> None:
+    def _check(self, request: BatchRequest, verbs: frozenset[str]) -> None:
+        """Pass when the request is one of *verbs*, and no list of it is too long."""
         verb = request.verb
         if verb not in METHODS:
             raise Refusal(BATCH_METHOD, method=verb[:_SHOWN_CHARS])
-        found = _PATH.fullmatch(_ESCAPED_MARK.sub(lambda each: unquote(each[0]), request.path))
-        if found is None or verb not in (ON_SETS if not found[1] else METHODS if found[2] else ON_ENTITIES):
+        if verb not in verbs:
             raise Refusal(BATCH_PATH, path=request.path[:_SHOWN_CHARS])
         if verb == "GET" and request.query and (top := _TOP.search(request.query)):
             # One that is too large by itself is refused when its own request is answered.
             self._top += int(top[1]) if int(top[1]) <= self._top_max else 0
             if self._top > self._top_max:
                 raise Refusal(BATCH_TOP, limit=self._top_max)
+
+
+def _verbs(path: str) -> frozenset[str]:
+    """The methods that *path* takes, none when it is no path of a batch."""
+    found = _PATH.fullmatch(_ESCAPED_MARK.sub(lambda each: unquote(each[0]), path))
+    if found is None:
+        return frozenset()
+    return ON_SETS if not found[1] else METHODS if found[2] else ON_ENTITIES
 
 
 def _read_header(line: bytes) -> tuple[str, str]:
