@@ -136,7 +136,7 @@ class Part(Generic[Tx]):
             return words.step(self._connection_of(tx))
 
         try:
-            if indexes.wanted:
+            while indexes.wanted:  # queries want others while these are made
                 indexes.made(await self.database.write(make))
             while words.wanted:
                 scope = await self.database.write(step)
