@@ -8,9 +8,9 @@ not belong here: how a token is read (``authentication``) and which call needs w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from alveary.errors import (
     AUTH_REQUIRED,
@@ -24,6 +24,7 @@ from alveary.errors import (
     Kind,
     Refusal,
 )
+from alveary.model import acl as acls
 from alveary.model.acl import Acl
 from alveary.model.cell import Cell
 from alveary.model.edm_values import EdmType
@@ -51,6 +52,12 @@ class Who(StrEnum):
     VISITOR = "visitor"
     UNIT_USER = "unit user"
     UNIT_ADMIN = "unit admin"
+
+
+_OF_A_CELL: Final = frozenset({Who.ACCOUNT, Who.VISITOR})
+_STRANGERS: Final = frozenset({Who.ANONYMOUS, Who.REFUSED})
+EVERYONE: Final = frozenset({acls.ALL, acls.UNAUTHENTICATED})
+"""The principals of those whom nothing is known of."""
 
 
 class ContentsRole(StrEnum):
@@ -172,11 +179,10 @@ class Access:
             return
         if self.who is Who.PASSWORD_CHANGE:
             raise Refusal(PASSWORD_CHANGE_TOKEN)
-        if self.basic:
-            raise Refusal(AUTH_REQUIRED)
-        if not self.cell_acl.grants(GRANTED_BY[privilege], self.principals):
-            raise self._refused()
-        if (self.who is Who.ACCOUNT or self.who is Who.VISITOR) and GRANTED_BY[privilege].isdisjoint(self.scopes):
+        known = self._without_basic()
+        if not self.cell_acl.grants(GRANTED_BY[privilege], known.principals):
+            raise known._refused()
+        if known.who in _OF_A_CELL and GRANTED_BY[privilege].isdisjoint(known.scopes):
             raise Refusal(SCOPE_TOO_SMALL, privilege=privilege)
 
     def may(self, privilege: CellPrivilege) -> bool:
@@ -195,8 +201,7 @@ class Access:
         Raises:
             Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, SCOPE_TOO_SMALL.
         """
-        if self.basic or self.who in {Who.ANONYMOUS, Who.REFUSED}:
-            raise Refusal(self.refusal or AUTH_REQUIRED)
+        self._require_token()
         if self.cell is None or self.account_id is None:
             raise Refusal(LACKS_PRIVILEGE)
         if self.who is Who.ACCOUNT and GRANTED_BY[privilege].isdisjoint(self.scopes):
@@ -211,7 +216,11 @@ class Access:
         """
         if self.who is Who.PASSWORD_CHANGE:
             raise Refusal(PASSWORD_CHANGE_TOKEN)
-        if authorization is None and self.who in {Who.ANONYMOUS, Who.REFUSED}:
+        if authorization is None:
+            self._require_token()
+
+    def _require_token(self) -> None:
+        if self.basic or self.who in _STRANGERS:
             raise Refusal(self.refusal or AUTH_REQUIRED)
 
     # Unit level
@@ -222,13 +231,8 @@ class Access:
         Raises:
             Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, PASSWORD_CHANGE_TOKEN.
         """
-        if self.who in {Who.UNIT_ADMIN, Who.UNIT_USER}:
-            return
-        if self.who is Who.PASSWORD_CHANGE:
-            raise Refusal(PASSWORD_CHANGE_TOKEN)
-        if self.who in {Who.ACCOUNT, Who.VISITOR}:
-            raise Refusal(UNIT_USER_NEEDED)
-        raise self._refused()
+        if self.who not in {Who.UNIT_ADMIN, Who.UNIT_USER}:
+            raise self._without_basic()._refused(UNIT_USER_NEEDED)
 
     def require_owner(self, cell: Cell) -> None:
         """Return when the subject is of the unit and *cell* is theirs; an administrator's is every cell.
@@ -239,6 +243,15 @@ class Access:
         self.require_unit()
         if self.who is Who.UNIT_USER and (cell.owner is None or cell.owner != self.subject):
             raise Refusal(NOT_OWNER_OF_CELL)
+
+    def require_owned(self) -> None:
+        """Return when the subject is of the unit and the cell of this call is theirs: no other unit user will do.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, PASSWORD_CHANGE_TOKEN.
+        """
+        if not self.owns:
+            raise self._without_basic()._refused(UNIT_USER_NEEDED)
 
     @property
     def owns(self) -> bool:
@@ -276,7 +289,7 @@ class Access:
             name = await self._box_of(ports, tx, wanted) if wanted else None
             place = await tx.nodes.locate(name, ()) if name is not None else None
             if place is None or place.box is None:
-                raise self._refused()
+                raise self._without_basic()._refused()
             if not own or own != place.box.schema:
                 self.require_on(place, place.chain, BoxPrivilege.READ)
             return place.box
@@ -332,13 +345,12 @@ class Access:
             raise Refusal(PASSWORD_CHANGE_TOKEN)
         schema = place.box.schema if place.box else None
         self._require_schema(schema, chain)
-        if self.basic and schema is not None:
-            raise Refusal(AUTH_REQUIRED)
+        known = self if schema is None else self._without_basic()
         granting = GRANTED_BY[privilege]
         for node in reversed(chain):
-            if node.acl.grants(granting, self.principals):
+            if node.acl.grants(granting, known.principals):
                 return
-        raise self._refused()
+        raise known._refused()
 
     def may_on(self, place: Place, chain: Sequence[Node], privilege: BoxPrivilege) -> bool:
         """Whether :meth:`require_on` would return."""
@@ -354,9 +366,9 @@ class Access:
             level = node.acl.require_schema_authz
             if level is not None:
                 break
-        if level is None or level == "none":
+        if level is None or level == "none" or self.owns:
             return
-        if self.who in {Who.ANONYMOUS, Who.REFUSED}:
+        if self.who in _STRANGERS:
             raise self._refused()
         if self.schema is None:
             # A running Personium names the mismatch, not the lack, where the box belongs to an app.
@@ -366,10 +378,19 @@ class Access:
         if level == "confidential" and not self.schema.endswith("#c"):
             raise Refusal(SCHEMA_LEVEL_TOO_LOW)
 
-    def _refused(self) -> Refusal:
+    def _without_basic(self) -> Access:
+        """What is left of the subject where Basic authentication will not do: what everyone has."""
+        if not self.basic:
+            return self
+        return replace(self, who=Who.REFUSED, principals=EVERYONE, basic=False, refusal=AUTH_REQUIRED)
+
+    def _refused(self, lacking: Kind = LACKS_PRIVILEGE) -> Refusal:
+        """Why the subject is not let in: it is not known, or *lacking*."""
+        if self.who is Who.PASSWORD_CHANGE:
+            return Refusal(PASSWORD_CHANGE_TOKEN)
         if self.refusal is not None:
             return Refusal(self.refusal)
-        return Refusal(AUTH_REQUIRED if self.who is Who.ANONYMOUS else LACKS_PRIVILEGE)
+        return Refusal(AUTH_REQUIRED if self.who is Who.ANONYMOUS else lacking)
 
     async def _box_of(self, ports: Ports, tx: ReadTx, schema: str) -> str | None:
         """The name of the box of the app with that schema; the main box is the cell's own."""

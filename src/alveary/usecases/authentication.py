@@ -36,7 +36,7 @@ from alveary.model.entities import Entity
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx
 from alveary.usecases import assertions, families
-from alveary.usecases.access import Access, ContentsRole, Who
+from alveary.usecases.access import EVERYONE, Access, ContentsRole, Who
 from alveary.usecases.assertions import Assertion, Fault
 from alveary.usecases.logins import log_in
 from alveary.usecases.roles import ROLE_PATH, of_visitor
@@ -52,7 +52,6 @@ from alveary.wire.tokens import (
     decode_base64url,
 )
 
-_EVERYONE: Final = frozenset({acls.ALL, acls.UNAUTHENTICATED})
 _KNOWN: Final = frozenset({acls.ALL, acls.AUTHENTICATED})
 _ROOT_SCOPE: Final = frozenset({"root"})
 _LONG_TOKEN_CHARS: Final = 512
@@ -108,7 +107,7 @@ async def _everyone(ports: Ports, cell: Cell | None, credentials: Credentials, r
     return Access(
         cell,
         Who.ANONYMOUS if refusal is None else Who.REFUSED,
-        _EVERYONE,
+        EVERYONE,
         await _cell_acl(ports, cell),
         refusal=refusal,
     )
@@ -172,8 +171,8 @@ async def _bearer(ports: Ports, cell: Cell | None, credentials: Credentials, raw
         return await _local(ports, cell, credentials, token)
     if ports.keys.is_master_token(raw) or ports.keys.is_operator_token(raw):
         if credentials.unit_user is None:
-            return _of_the_unit(cell, Who.UNIT_ADMIN, contents_role=ContentsRole.ADMIN)
-        return _of_the_unit(cell, Who.UNIT_USER, ports.urls.to_local(credentials.unit_user))
+            return await _of_the_unit(ports, cell, Who.UNIT_ADMIN, contents_role=ContentsRole.ADMIN)
+        return await _of_the_unit(ports, cell, Who.UNIT_USER, ports.urls.to_local(credentials.unit_user))
     return await _trans_cell(ports, cell, credentials, raw)
 
 
@@ -183,7 +182,7 @@ async def _local(ports: Ports, cell: Cell | None, credentials: Credentials, toke
         return await _everyone(ports, cell, credentials, refusal)
     holder = token.holder
     if isinstance(holder, Owner):
-        return _of_the_unit(cell, Who.UNIT_USER, holder.subject)
+        return await _of_the_unit(ports, cell, Who.UNIT_USER, holder.subject)
     if cell is None:
         return Access(None, _WHO[token.kind], _KNOWN, acls.EMPTY)
     if isinstance(holder, Visitor):
@@ -274,7 +273,7 @@ async def _trans_cell(ports: Ports, cell: Cell | None, credentials: Credentials,
         return await _everyone(ports, cell, credentials, _FAULTS[assertion])
     if assertion.audience.rstrip("/") == unit_url.rstrip("/"):
         if _makes_unit_users(ports, assertion.issuer):
-            return _unit_user(ports, cell, credentials, assertion)
+            return await _unit_user(ports, cell, credentials, assertion)
         if cell is None:
             return Access(None, Who.VISITOR, _KNOWN, acls.EMPTY)
         return await _everyone(ports, cell, credentials, ACCESS_TOKEN_UNREADABLE)
@@ -291,28 +290,34 @@ def _makes_unit_users(ports: Ports, issuer: str) -> bool:
     return ports.urls.to_local(issuer) in listed
 
 
-def _unit_user(ports: Ports, cell: Cell | None, credentials: Credentials, assertion: Assertion) -> Access:
+async def _unit_user(ports: Ports, cell: Cell | None, credentials: Credentials, assertion: Assertion) -> Access:
     named = {
         role.removeprefix(f"{assertion.issuer}{ROLE_PATH}")
         for role in assertion.roles
         if role.startswith(f"{assertion.issuer}{ROLE_PATH}")
     }
     contents_role = next((role for name, role in _CONTENTS_ROLES if name in named), ContentsRole.NONE)
-    if "UnitAdmin" not in named:
-        return _of_the_unit(cell, Who.UNIT_USER, ports.urls.to_local(assertion.subject), contents_role)
-    if credentials.unit_user is not None:
-        return _of_the_unit(cell, Who.UNIT_USER, ports.urls.to_local(credentials.unit_user), contents_role)
-    return _of_the_unit(cell, Who.UNIT_ADMIN, contents_role=contents_role)
+    # An administrator acts as one, or as the unit user that it names.
+    subject = credentials.unit_user if "UnitAdmin" in named else assertion.subject
+    if subject is None:
+        return await _of_the_unit(ports, cell, Who.UNIT_ADMIN, contents_role=contents_role)
+    return await _of_the_unit(ports, cell, Who.UNIT_USER, ports.urls.to_local(subject), contents_role)
 
 
 _CONTENTS_ROLES: Final = (("CellContentsAdmin", ContentsRole.ADMIN), ("CellContentsReader", ContentsRole.READER))
 """Names of roles in the issuing cell, the stronger one first."""
 
 
-def _of_the_unit(
-    cell: Cell | None, who: Who, subject: str | None = None, contents_role: ContentsRole = ContentsRole.NONE
+async def _of_the_unit(
+    ports: Ports,
+    cell: Cell | None,
+    who: Who,
+    subject: str | None = None,
+    contents_role: ContentsRole = ContentsRole.NONE,
 ) -> Access:
-    return Access(cell, who, _KNOWN, acls.EMPTY, subject=subject, contents_role=contents_role)
+    may_all = who is Who.UNIT_ADMIN and contents_role is ContentsRole.ADMIN
+    cell_acl = acls.EMPTY if may_all else await _cell_acl(ports, cell)
+    return Access(cell, who, _KNOWN, cell_acl, subject=subject, contents_role=contents_role)
 
 
 # Cookie

@@ -262,7 +262,7 @@ async def patch_cell(ports: Ports, access: Access, update: PropertyUpdate) -> tu
     Raises:
         Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, NOT_OWNER_OF_CELL, CELL_LOCKED.
     """
-    access.require_owner(access.here)
+    access.require_owned()
 
     async def save(tx: WriteTx) -> tuple[ETag, list[Outcome]]:
         node, outcomes = await _patch(tx, await tx.nodes.root(), update)

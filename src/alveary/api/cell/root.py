@@ -94,7 +94,7 @@ async def proppatch(call: Call) -> Response:
 
     Source: API reference 291.
     """
-    call.access.require_owner(call.here)
+    call.access.require_owned()
     limits = call.ports.config.limits
     update = dav_xml.parse_property_update(await read_xml(call), max_depth=limits.xml_depth)
     etag, outcomes = await properties.patch_cell(call.ports, call.access, update)
