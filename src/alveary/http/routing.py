@@ -36,7 +36,7 @@ class Route:
     """Where a first segment leads.
 
     ``reads_credentials`` is False where the Authorization header speaks of a client and not of the subject;
-    ``basic_names_client`` is True where that holds for Basic alone.
+    ``basic_names_client`` is True where that holds for Basic with a POST alone.
     ``open_when_failed``: the methods that a cell still answers after a failed import (None: every one).
     ``open_when_locked``: those beside the reading ones that it answers while its contents are being replaced.
     """
@@ -110,7 +110,8 @@ class Dispatcher:
 
     async def _call(self, request: Request, cell: Cell | None, route: Route) -> Call:
         authorization = request.headers.get("authorization")
-        if not route.reads_credentials or (route.basic_names_client and _is_basic(authorization)):
+        names_client = route.basic_names_client and request.method == "POST" and _is_basic(authorization)
+        if names_client or not route.reads_credentials:
             access = self._nobody(cell)
         else:
             known = self._known.find(self._ports, cell, authorization) if cell and authorization else None
