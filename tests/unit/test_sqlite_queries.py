@@ -19,6 +19,7 @@ from alveary.errors import QUERY_TOO_LONG, Refusal
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import Entity, EntityKind
 from alveary.model.keep import FamilyState, LoginHistory
+from alveary.model.locks import Lock, LockScope
 from alveary.model.queries import (
     All,
     Along,
@@ -437,6 +438,7 @@ def as_format_1(database: Path) -> None:
         "TABLE tally",
         "TABLE word",
         "TABLE worded",
+        "TABLE lock",
         "INDEX entity_by_time",
     ):
         connection.execute(f"DROP {what}")
@@ -474,6 +476,23 @@ class TestOlderFiles:
         assert layout(database) == now
         copy = database.with_name("db.format1")
         assert layout(copy) == before
+
+    async def test_contents_of_the_second_format_get_a_place_for_locks(self, tmp_path: Path) -> None:
+        async with on_sqlite(tmp_path) as unit:
+            await fill(unit, 2)
+        (database,) = (tmp_path / "cells").glob("*/contents/*/db.sqlite")
+        now = layout(database)
+        connection = apsw.Connection(str(database))
+        connection.execute("DROP TABLE lock; PRAGMA user_version=2")
+        connection.close()
+        lock = Lock("urn:uuid:1", "box", ("a",), LockScope.SHARED, True, "", "", 10**15)
+        async with opened_again(tmp_path, unit) as again:
+            assert await counts(again) == (2, 2)
+            await again.write(lambda tx: tx.locks.save(lock))
+        async with opened_again(tmp_path, unit) as again:
+            assert list(await again.read(lambda tx: tx.locks.of("box"))) == [lock]
+        assert layout(database) == now
+        assert layout(database.with_name("db.format2"))[0] == 2
 
     async def test_a_keep_of_an_older_format_is_brought_to_this_one_with_a_copy_kept(self, tmp_path: Path) -> None:
         async with on_sqlite(tmp_path) as unit:

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from alveary.model.cell import Cell
 from alveary.model.entities import Entity, EntityKind, JsonValue, Link
 from alveary.model.keep import FamilyState, Job, LoginHistory, SigningKey, SnapshotFile
+from alveary.model.locks import Lock, Locks
 from alveary.model.queries import Query
 from alveary.model.tree import Box, Node, Place
 from alveary.model.user_edm import Schema
@@ -154,6 +155,23 @@ class LinkWriter(LinkReader, Protocol):
         """Remove every link, N:1 or N:N, between user data of the entity types of those ids."""
 
 
+class LockReader(Protocol):
+    """The WebDAV locks of a cell."""
+
+    async def of(self, box_id: str) -> Locks:
+        """The locks in the box of that id, with some perhaps that have ended; asked again, it costs nothing."""
+
+
+class LockWriter(LockReader, Protocol):
+    """The WebDAV locks of a cell, to change. Nothing else ends a lock: not even its resource's removal."""
+
+    async def save(self, lock: Lock) -> None:
+        """Make or replace the lock of that token; those of the cell that have ended are forgotten."""
+
+    async def remove(self, token: str) -> None:
+        """Remove the lock of that token."""
+
+
 class PrincipalReader(Protocol):
     """What authentication asks on every request."""
 
@@ -188,6 +206,8 @@ class ReadTx(Protocol):
     @property
     def links(self) -> LinkReader: ...
     @property
+    def locks(self) -> LockReader: ...
+    @property
     def principals(self) -> PrincipalReader: ...
 
 
@@ -209,6 +229,8 @@ class WriteTx(Protocol):
     def schemas(self) -> SchemaReader: ...
     @property
     def links(self) -> LinkWriter: ...
+    @property
+    def locks(self) -> LockWriter: ...
     @property
     def outbox(self) -> Outbox: ...
 

@@ -12,6 +12,7 @@ from typing import Self
 from alveary.adapters.memory.evaluation import Evaluation
 from alveary.errors import ENTITY_EXISTS, Refusal
 from alveary.model.entities import Entity, EntityKind, JsonValue, Link
+from alveary.model.locks import Lock, Locks
 from alveary.model.names import MAIN_BOX
 from alveary.model.queries import Query
 from alveary.model.tree import Box, Node, NodeKind, Place
@@ -27,6 +28,7 @@ class ContentsState:
     nodes: dict[str, Node] = field(default_factory=dict)
     entities: dict[str, Entity] = field(default_factory=dict)
     links: dict[tuple[str, str, str, str], Link] = field(default_factory=dict)
+    locks: dict[str, Lock] = field(default_factory=dict)
     events: list[dict[str, JsonValue]] = field(default_factory=list)
     notes: dict[bytes, bytes] = field(default_factory=dict)
     schemas: dict[str, tuple[tuple[Entity, ...], Schema]] = field(default_factory=dict)
@@ -37,6 +39,7 @@ class ContentsState:
             self.nodes.copy(),
             self.entities.copy(),
             self.links.copy(),
+            self.locks.copy(),
             self.events.copy(),
             self.notes.copy(),
             self.schemas.copy(),
@@ -57,6 +60,7 @@ class ContentsTx:
         self.entities = MemoryEntities(state)
         self.schemas = MemorySchemas(state)
         self.links = MemoryLinks(state)
+        self.locks = MemoryLocks(state, now_ms)
         self.principals = MemoryPrincipals(state, self.entities)
         self.outbox = MemoryOutbox(state)
         self.notes = MemoryNotes(state)
@@ -351,6 +355,28 @@ class MemoryLinks:
 
 def _ends(link: Link) -> tuple[str, str, str, str]:
     return link.id1, link.id2, link.type1, link.type2
+
+
+class MemoryLocks:
+    """The WebDAV locks of a cell."""
+
+    def __init__(self, state: ContentsState, now_ms: int) -> None:
+        self._locks = state.locks
+        self._now_ms = now_ms
+
+    async def of(self, box_id: str) -> Locks:
+        """The locks in the box of that id, with some perhaps that have ended."""
+        return Locks.of(lock for lock in self._locks.values() if lock.box == box_id)
+
+    async def save(self, lock: Lock) -> None:
+        """Make or replace the lock of that token; those of the cell that have ended are forgotten."""
+        for over in [each.token for each in self._locks.values() if each.until_ms <= self._now_ms]:
+            del self._locks[over]
+        self._locks[lock.token] = lock
+
+    async def remove(self, token: str) -> None:
+        """Remove the lock of that token."""
+        self._locks.pop(token, None)
 
 
 class MemoryPrincipals:

@@ -30,9 +30,11 @@ class Marks:
     tree_epoch: int = 0
     control_epoch: int = 0
     schema_epoch: int = 0
+    locks_epoch: int = 0
     tree_touched: bool = False
     control_touched: bool = False
     schema_touched: bool = False
+    locks_touched: bool = False
     path_freed: bool = False
     touched_files: list[FileChange] = field(default_factory=list)
     written_files: list[FileChange] = field(default_factory=list)
@@ -74,7 +76,9 @@ class Marks:
         if self.schema_touched:
             self.schema_epoch += 1
             self.schemas.clear()
-        self.tree_touched = self.control_touched = self.schema_touched = False
+        if self.locks_touched:
+            self.locks_epoch += 1
+        self.tree_touched = self.control_touched = self.schema_touched = self.locks_touched = False
         # Appended to, never replaced: the reader takes from its other end at the same time.
         self.changed_files.extend(self.written_files)
         self.written_files.clear()

@@ -45,6 +45,22 @@ _FILL_TALLY: Final = """
 INSERT INTO tally (scope, count) SELECT scope, count(*) FROM entity WHERE kind = 'UserData' GROUP BY scope;
 """
 
+_LOCKS: Final = """
+CREATE TABLE lock (
+  token         TEXT PRIMARY KEY,
+  box           TEXT NOT NULL,
+  trail         TEXT NOT NULL,
+  scope         TEXT NOT NULL,
+  deep          INTEGER NOT NULL,
+  owner         TEXT NOT NULL,
+  holder        TEXT NOT NULL,
+  until_ms      INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX lock_by_box ON lock (box);
+CREATE INDEX lock_by_end ON lock (until_ms);
+"""
+"""The WebDAV locks; what is below the box is joined by slashes."""
+
 _CONTENTS: Final = f"""
 CREATE TABLE node (
   id            TEXT PRIMARY KEY,
@@ -109,9 +125,9 @@ CREATE TABLE outbox (
 );
 
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
-{_LISTS}{words.TABLES}"""
+{_LISTS}{words.TABLES}{_LOCKS}"""
 
-CONTENTS: Final = Tables(_CONTENTS, 2, {1: (_LISTS, words.TABLES, _FILL_TALLY)})
+CONTENTS: Final = Tables(_CONTENTS, 3, {1: (_LISTS, words.TABLES, _FILL_TALLY), 2: (_LOCKS,)})
 
 BUILD: Final = Tables(
     f"""{_CONTENTS}

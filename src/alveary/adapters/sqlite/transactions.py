@@ -23,6 +23,7 @@ from alveary.adapters.sqlite.keep import (
     SqliteSigningKeys,
     SqliteSnapshots,
 )
+from alveary.adapters.sqlite.locks import SqliteLocks
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles, SqliteBoxes, SqliteNodes
 from alveary.adapters.sqlite.notes import SqliteNotes
@@ -85,6 +86,7 @@ class ContentsTx(_Marked):
         self.entities = SqliteEntities(connection, marks, self.nodes.touch)
         self.schemas = SqliteSchemas(connection, marks, sole=seat is Seat.WRITER)
         self.links = SqliteLinks(connection, marks)
+        self.locks = SqliteLocks(connection, marks, lambda: self.now_ms)
         self.principals = SqlitePrincipals(connection, self.entities, marks)
         self.outbox = SqliteOutbox(connection, lambda: self.now_ms, outbox_rows)
         self.notes = SqliteNotes(connection)
@@ -92,6 +94,7 @@ class ContentsTx(_Marked):
     def refresh(self) -> None:
         """Forget what no longer holds."""
         self.nodes.refresh()
+        self.locks.refresh()
         self.schemas.refresh()
         self.principals.refresh()
 
@@ -109,12 +112,14 @@ class ContentsTx(_Marked):
         super().forget_body()
         self.outbox.forget_body()
         self.nodes.forget()
+        self.locks.forget()
 
     def forget_all(self) -> None:
         """The whole transaction was rolled back, with what was seen only inside."""
         super().forget_all()
         self.outbox.forget_all()
         self.nodes.forget()
+        self.locks.forget()
 
 
 class KeepTx(_Marked):
