@@ -247,6 +247,10 @@ class Dav(_Section, frozen=True, kw_only=True):
     semantics: Annotated[
         Literal["personium", "rfc4918"], _option("Whose word holds where Personium and RFC 4918 differ.")
     ] = "personium"
+    lock_s: Annotated[
+        int,
+        _option("Longest life of a lock between two refreshes; also of one that names none.", ge=1, le=31_536_000),
+    ] = 3_600
 
 
 class OData(_Section, frozen=True, kw_only=True):
@@ -301,6 +305,9 @@ class Limits(_Section, frozen=True, kw_only=True):
         _option("Resources directly in one collection, snapshot files too.", "dav.childresource.maxnum", ge=1),
     ] = 1_024
     depth: Annotated[int, _option("Nesting of collections.", "dav.depth.maxnum", ge=1)] = 50
+    locks: Annotated[int, _option("Locks in one box.", ge=1)] = 1_024
+    lock_owner_bytes: Annotated[int, _option("What a client says of itself in a lock.", ge=64)] = 1 * KIB
+    if_conditions: Annotated[int, _option("Conditions in an If header.", ge=1)] = 256
 
     # Snapshots
     snapshot_bytes: Annotated[int, _option("One snapshot file; 0: any size.", ge=0)] = 0

@@ -31,7 +31,7 @@ class Kind:
 class Refusal(Exception):  # noqa: N818 - the house's word for an answer that says no
     """An answer that says no: raised anywhere, rendered once at the edge.
 
-    *params* fill the named places of the kind's text; ``challenge`` and ``extra`` are read by the renderer.
+    *params* fill the named places of the kind's text; ``challenge``, ``extra`` and ``xml`` are read by the renderer.
     """
 
     def __init__(self, kind: Kind, **params: object) -> None:
@@ -213,8 +213,10 @@ NO_SUCH_CELL: Final = Kind("PR404-DV-0003", "The cell does not exist.")
 RESOURCE_EXISTS: Final = Kind("PR405-DV-0001", "The method is not allowed on this resource.")
 PARENT_MISSING: Final = Kind("PR409-DV-0001", "The parent collection [{url}] does not exist.")
 SNAPSHOT_EXISTS: Final = Kind("PR409-DV-0002", "The file [{name}] exists already.")
+NO_SUCH_LOCK: Final = Kind("PR409-DV-0003", "The resource is not locked by the lock of this token.")
 ETAG_MISMATCH: Final = Kind("PR412-DV-0001", "The ETag does not match.")
 DESTINATION_EXISTS: Final = Kind("PR412-DV-0002", "The destination exists and Overwrite is F.")
+IF_FAILED: Final = Kind("PR412-DV-0003", "The header If does not hold.")
 RANGE_NOT_SATISFIABLE: Final = Kind("PR416-DV-0001", "The range cannot be satisfied.")
 LOCKED: Final = Kind("PR423-DV-0001", "The resource is locked.")
 
@@ -270,6 +272,7 @@ TOO_MANY_REQUESTS: Final = Kind("PR503-SV-0001", "Too many concurrent requests."
 SHUTTING_DOWN: Final = Kind("PR503-SV-0002", "The unit is shutting down.")
 DISK_FULL: Final = Kind("PR507-SV-0001", "The disk of the unit is full.", ERROR)
 QUOTA_EXCEEDED: Final = Kind("PR507-DV-0001", "The cell is full.")
+TOO_MANY_LOCKS: Final = Kind("PR507-DV-0002", "The box holds as many locks as it may.")
 UNEXPECTED: Final = Kind("PR500-SV-9999", "Unknown exception [{trace}].", ERROR)
 
 

@@ -54,9 +54,15 @@ MATRIX = {
     "ACL": {"": 200, "col": 200, "file.txt": 200, "odata": 200, "service": 200, "stream": 200, "none": 404},
     "REPORT": {"": 501, "col": 501, "file.txt": 501, "odata": 501, "service": 501, "stream": 501, "none": 501},
     "COPY": {"": 405, "col": 405, "file.txt": 405, "odata": 405, "service": 405, "stream": 405, "none": 405},
-    "LOCK": {"": 405, "col": 405, "file.txt": 405, "odata": 405, "service": 405, "stream": 405, "none": 405},
+    "LOCK": {"none": 201, "col": 200, "file.txt": 200, "odata": 200, "service": 200, "stream": 200, "": 200},
+    "UNLOCK": {"": 400, "col": 400, "file.txt": 400, "odata": 400, "service": 400, "stream": 400, "none": 400},
 }
-BODIES = {"ACL": '<D:acl xmlns:D="DAV:"/>', "PUT": "new"}
+BODIES = {
+    "ACL": '<D:acl xmlns:D="DAV:"/>',
+    "PUT": "new",
+    "LOCK": '<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype>'
+    "</D:lockinfo>",
+}
 
 
 class TestTheMatrix:

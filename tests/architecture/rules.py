@@ -62,7 +62,7 @@ def refusals_named(docstring: str) -> set[str]:
     return set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[A-Z]{4,}\b", told))
 
 
-_LOOKING = frozenset({"require_at", "require_set", "require_any", "require_in", "require_box_of"})
+_LOOKING = frozenset({"judge", "require_at", "require_set", "require_any", "require_in", "require_box_of"})
 
 
 def late_checks(tree: ast.Module) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _asks(statement: ast.stmt | None, access: str) -> bool:
             return False
     match call:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if name == access:
-            known = method == "require" or method.startswith("require_")
+            known = method in {"require", "judge"} or method.startswith("require_")
             return known and isinstance(asked, ast.Await) == (method in _LOOKING)
         case _:
             return False

@@ -49,11 +49,13 @@ OAUTH_ERRORS: Final[Mapping[str, str]] = {
 def render(refusal: Refusal, realm: str) -> Response:
     """The answer that *refusal* means; *realm* is the URL of the cell, or of the unit above cells.
 
-    Three parameters of a refusal, beside those in its text, are read here: ``challenge``, the schemes that a
-    401 names (``("Bearer", "Basic")``); ``headers`` of the answer; and ``extra``, further members of its
-    body.
+    Four parameters of a refusal, beside those in its text, are read here: ``challenge``, the schemes that a
+    401 names (``("Bearer", "Basic")``); ``headers`` of the answer; ``extra``, further members of its body; and
+    ``xml``, a body in WebDAV's form that stands for it.
     """
     code = refusal.kind.code
+    if (xml := refusal.params.get("xml")) is not None:
+        return Response(refusal.kind.status, {"content-type": "application/xml"}, cast(bytes, xml))
     headers: dict[str, str | tuple[str, ...]] = {"content-type": "application/json"}
     body: dict[str, object]
     if oauth := OAUTH_ERRORS.get(code):

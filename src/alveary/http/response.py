@@ -15,14 +15,15 @@ from alveary.model.values import frozen
 Headers = Mapping[str, str | tuple[str, ...]]
 """Response headers by lower-case name; a tuple makes one line of each value."""
 
-METHODS: Final = "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, MOVE, PROPFIND, PROPPATCH, ACL"
+METHODS: Final = "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, MOVE, PROPFIND, PROPPATCH, ACL, LOCK, UNLOCK"
 """What a preflight is told, whatever it is about: it carries no credentials to look further."""
 
 NO_BODY: Final = frozenset({204, 304})
 """The statuses whose answers have no body, nor say how long it is."""
 
 _EXPOSED: Final = (
-    "X-Personium-Version, DataServiceVersion, ETag, Location, Accept-Ranges, Content-Range, WWW-Authenticate"
+    "X-Personium-Version, DataServiceVersion, ETag, Location, Lock-Token, Accept-Ranges, Content-Range,"
+    " WWW-Authenticate"
 )
 
 
@@ -51,7 +52,8 @@ class Response:
 
 
 PREFLIGHT: Final = Response(
-    200, {"allow": METHODS, "access-control-allow-methods": METHODS, "access-control-max-age": "86400"}
+    200,
+    {"allow": METHODS, "access-control-allow-methods": METHODS, "access-control-max-age": "86400", "dav": "1, 2"},
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
 from alveary.model import acl as acls
@@ -38,6 +39,10 @@ class Content:
     sha256: bytes
     inline: bytes | None = None
     blob: str | None = None
+
+
+NO_BYTES: Final = Content(0, sha256(b"").digest(), b"")
+"""What is in an empty file."""
 
 
 @dataclass(frozen=True, slots=True)

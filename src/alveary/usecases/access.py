@@ -36,6 +36,7 @@ from alveary.model.tree import Box, Node, Place
 from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import NodeReader, ReadTx
+from alveary.wire.dav_if import Condition
 
 H = TypeVar("H")
 H_co = TypeVar("H_co", covariant=True)
@@ -131,6 +132,24 @@ class BoxPath:
 
 
 @frozen
+class Claim:
+    """What a request's If header says: lists of conditions, of which one must hold whole.
+
+    Each list is of what is at its path, None for the request's own.
+    """
+
+    lists: tuple[tuple[BoxPath | None, tuple[Condition, ...]], ...] = ()
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The lock tokens that it submits: all it names, whether its conditions ask for them or not."""
+        return frozenset(each.state for _, conditions in self.lists for each in conditions if each.is_token)
+
+
+NO_CLAIM: Final = Claim()
+
+
+@frozen
 class Access:
     """Who is asking.
 
@@ -138,7 +157,7 @@ class Access:
     a token gives at cell level. ``schema`` is the app that the token was issued to, ending in ``#c`` when that app is
     confidential. ``refusal`` says why credentials that came were not accepted: they give what everyone has.
     ``until_ms`` is when the token ends that gave all this, ``family`` that of a local token. ``request_key`` names
-    the request in what it leaves.
+    the request in what it leaves. ``claim`` is what it submits to open WebDAV locks.
     """
 
     cell: Cell | None
@@ -155,6 +174,7 @@ class Access:
     until_ms: int | None = None
     family: str | None = None
     request_key: str = ""
+    claim: Claim = NO_CLAIM
 
     @property
     def here(self) -> Cell:
@@ -359,6 +379,22 @@ class Access:
         except Refusal:
             return False
         return True
+
+    @property
+    def holder(self) -> str:
+        """Whose the locks are that the subject makes; all who have not said who they are count as one."""
+        if self.who in {Who.ANONYMOUS, Who.REFUSED}:
+            return ""
+        return f"{self.who.value}:{self.account_id or self.subject or ''}"
+
+    def require_holder(self, holder: str) -> None:
+        """Return when a lock of *holder* is the subject's own, or the subject may do anything as one of the unit.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE.
+        """
+        if holder != self.holder and not self._unit_may(BoxPrivilege.WRITE_CONTENT):
+            raise self._refused()
 
     def _require_schema(self, box_schema: str | None, chain: Sequence[Node]) -> None:
         level = None

@@ -17,6 +17,7 @@ from alveary.model.tree import Box
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx, WriteTx
 from alveary.usecases.access import Access, BoxPath, Need
+from alveary.usecases.claims import Claimant
 from alveary.usecases.events import event, local_url
 from alveary.usecases.files import existing
 
@@ -78,7 +79,7 @@ async def delete(ports: Ports, access: Access, name: str) -> None:
     """Remove the box of that name with its tree, what is bound to it, and the ExtRoles of its relations.
 
     Raises:
-        Refusal: as Access.require; NO_SUCH_BOX, CELL_LOCKED.
+        Refusal: as Access.require; NO_SUCH_BOX, IF_FAILED, LOCKED, CELL_LOCKED.
     """
     access.require(CellPrivilege.BOX)
 
@@ -87,6 +88,7 @@ async def delete(ports: Ports, access: Access, name: str) -> None:
         place = await tx.nodes.locate(name, ())
         if box is None or box.id == access.here.id:
             raise Refusal(NO_SUCH_BOX, url=name)
+        await Claimant(access).removes(tx, place)
         for bound in await tx.entities.referring(box.id, _BOUND):
             for role in await tx.entities.referring(bound, (EntityKind.EXT_ROLE,)):
                 await tx.entities.remove(role)

@@ -41,6 +41,7 @@ from alveary.model.tree import SOURCE_COLLECTION, Content, Node, NodeKind, Place
 from alveary.ports import Ports
 from alveary.ports.store import NodeReader, ReadTx, WriteTx
 from alveary.usecases.access import Access, BoxPath, Need
+from alveary.usecases.claims import Claimant
 from alveary.usecases.events import event, local_url
 from alveary.wire.etags import ETag, Precondition
 
@@ -227,16 +228,18 @@ async def put(
 
     Raises:
         Refusal: as Access.require_at; ETAG_MISMATCH, METHOD_NOT_ALLOWED (no file there), BAD_RESOURCE_NAME,
-            PARENT_MISSING, NO_SUCH_BOX, NO_SUCH_URI, TOO_MANY_CHILDREN, BODY_TOO_LARGE, CELL_LOCKED, DISK_FULL.
+            PARENT_MISSING, NO_SUCH_BOX, NO_SUCH_URI, TOO_MANY_CHILDREN, BODY_TOO_LARGE, IF_FAILED, LOCKED,
+            CELL_LOCKED, DISK_FULL.
     """
     place = await access.require_at(ports, path, PUT)
     _check_put(ports, place, expect)
+    await Claimant(access).may_change(ports, place)
     contents = ports.store.contents(access.here)
     async with contents.blobs.stage(body, max_bytes=ports.config.limits.upload_bytes) as staged:
         content = await staged.keep()  # before the row: an orphan is swept later, a dangling row would not be
 
         async def save(tx: WriteTx) -> Saved:
-            return await _save_file(ports, access, tx, path, content, media_type, expect)
+            return await save_file(ports, access, tx, path, content, media_type, expect)
 
         return await contents.write(save)
 
@@ -256,7 +259,7 @@ def _check_put(ports: Ports, place: Place, expect: Precondition) -> Node:
     return parent
 
 
-async def _save_file(
+async def save_file(
     ports: Ports,
     access: Access,
     tx: WriteTx,
@@ -265,8 +268,14 @@ async def _save_file(
     media_type: str,
     expect: Precondition,
 ) -> Saved:
+    """Make *content* that of the file at *path*, within a transaction.
+
+    Raises:
+        Refusal: as :func:`put`.
+    """
     place = await access.judge(tx, path, PUT)
     parent = _check_put(ports, place, expect)
+    await Claimant(access).changes(tx, place)
     old = place.node
     if old is None:
         await _check_room(ports, tx.nodes, parent)
@@ -294,7 +303,7 @@ async def delete(ports: Ports, access: Access, path: BoxPath, *, recursive: bool
 
     Raises:
         Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, ETAG_MISMATCH, HAS_CHILDREN,
-            METHOD_NOT_ALLOWED (a service's source collection), CELL_LOCKED.
+            METHOD_NOT_ALLOWED (a service's source collection), IF_FAILED, LOCKED, CELL_LOCKED.
     """
     await access.require_at(ports, path, REMOVE)
 
@@ -306,6 +315,7 @@ async def delete(ports: Ports, access: Access, path: BoxPath, *, recursive: bool
             raise Refusal(METHOD_NOT_ALLOWED)
         if not recursive and not await _is_empty(tx, node):
             raise Refusal(HAS_CHILDREN)
+        await Claimant(access).removes(tx, place)
         await tx.nodes.remove(node.id)
         await tx.outbox.append(event(access, f"{noun(node.kind)}.delete", local_url(path), 204))
 
@@ -342,7 +352,7 @@ async def make_collection(ports: Ports, access: Access, path: BoxPath, kind: Nod
 
     Raises:
         Refusal: as Access.require_at; RESOURCE_EXISTS, METHOD_NOT_ALLOWED, BAD_RESOURCE_NAME, PARENT_MISSING,
-            NO_SUCH_BOX, NO_SUCH_URI, TOO_DEEP, TOO_MANY_CHILDREN, CELL_LOCKED.
+            NO_SUCH_BOX, NO_SUCH_URI, TOO_DEEP, TOO_MANY_CHILDREN, IF_FAILED, LOCKED, CELL_LOCKED.
     """
     await access.require_at(ports, path, MAKE)
 
@@ -357,6 +367,7 @@ async def make_collection(ports: Ports, access: Access, path: BoxPath, kind: Nod
         if len(place.segments) > ports.config.limits.depth:
             raise Refusal(TOO_DEEP)
         await _check_room(ports, tx.nodes, parent)
+        await Claimant(access).changes(tx, place)
         node = Node(ports.ids.timed(), parent.id, name, kind, 1, tx.now_ms, tx.now_ms)
         await tx.nodes.save(node)
         if kind is NodeKind.SERVICE:
@@ -394,7 +405,8 @@ async def move(ports: Ports, access: Access, path: BoxPath, order: Move) -> Save
         Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, ETAG_MISMATCH, MOVE_OF_BOX,
             MOVE_OF_SOURCE, DESTINATION_IS_SOURCE, BAD_HEADER, BAD_RESOURCE_NAME, PARENT_MISSING,
             DESTINATION_EXISTS, MOVE_ONTO_SOURCE, MOVE_ONTO_COLLECTION, MOVE_INTO_ODATA, MOVE_INTO_FILE,
-            MOVE_INTO_SERVICE, MOVE_COLLECTION_UNDER_SOURCE, TOO_MANY_CHILDREN, TOO_DEEP, CELL_LOCKED.
+            MOVE_INTO_SERVICE, MOVE_COLLECTION_UNDER_SOURCE, TOO_MANY_CHILDREN, TOO_DEEP, IF_FAILED, LOCKED,
+            CELL_LOCKED.
     """
     await access.require_at(ports, path, MOVE_FROM_BOX if not path.segments else REMOVE)
     if not path.segments:
@@ -411,6 +423,8 @@ async def move(ports: Ports, access: Access, path: BoxPath, order: Move) -> Save
         if old is not None and order.overwrite:
             access.require_on(target, above, BoxPrivilege.UNBIND)
         parent = _check_move(ports, source, target, order)
+        await Claimant(access).removes(tx, source)
+        await Claimant(access).arrives(tx, target)
         if old is not None:
             await tx.nodes.remove(old.id)
         elif parent.id != node.parent:

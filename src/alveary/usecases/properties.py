@@ -13,12 +13,14 @@ from alveary.errors import ACL_BOX_MISSING, ACL_ROLE_MISSING, METHOD_NOT_ALLOWED
 from alveary.model.acl import Ace, Acl
 from alveary.model.cell import Cell
 from alveary.model.entities import EntityKind
+from alveary.model.locks import Lock
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import BoxPrivilege, CellPrivilege
 from alveary.model.tree import Box, Node, Place
 from alveary.ports import Ports
 from alveary.ports.store import BoxReader, EntityReader, ReadTx, WriteTx
 from alveary.usecases.access import Access, BoxPath, Need
+from alveary.usecases.claims import Claimant, held
 from alveary.usecases.events import event, local_url
 from alveary.usecases.files import etag_of, existing, in_source, is_source_collection, noun
 from alveary.wire.acl_xml import Principal, RoleRef, WrittenAcl
@@ -49,12 +51,13 @@ class Shown:
     """A resource as PROPFIND shows it.
 
     ``segments`` are the names below the cell: the box's and those below it. ``aces`` is None when the subject may
-    not see the ACL.
+    not see the ACL. ``locks`` are those that cover it.
     """
 
     segments: tuple[str, ...]
     node: Node
     aces: tuple[ShownAce, ...] | None
+    locks: tuple[Lock, ...] = ()
 
 
 class _Directory(Protocol):
@@ -109,17 +112,18 @@ async def find(
 
     async def rows(tx: ReadTx) -> AsyncIterator[Shown]:
         names = _RoleNames(tx)
+        locks = await held(tx, place, ports.clock.now_ms())
         inherited = await _inherited(names, path, place.chain)
         sees = access.may_on(place, place.chain, BoxPrivilege.READ_ACL)
         here = (path.box, *path.segments)
         own = await names.shown(node.acl, None)
-        yield Shown(here, node, own + inherited if sees else None)
+        yield Shown(here, node, own + inherited if sees else None, locks.on(path.segments))
         if not children:
             return
         inherited = await _inherited(names, path, (*place.chain, node))
         async for child in tx.nodes.children(node.id):
             aces = await _child_aces(access, place, child, names, inherited, sees=sees)
-            yield Shown((*here, child.name), child, aces)
+            yield Shown((*here, child.name), child, aces, locks.on((*path.segments, child.name)))
 
     contents = ports.store.contents(access.here)
     if children:
@@ -161,7 +165,7 @@ async def patch(ports: Ports, access: Access, path: BoxPath, update: PropertyUpd
     Removing one that is not there is told as missing, and stops nothing else, as in Personium.
 
     Raises:
-        Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, CELL_LOCKED.
+        Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, IF_FAILED, LOCKED, CELL_LOCKED.
     """
     await access.require_at(ports, path, PATCH)
 
@@ -170,6 +174,7 @@ async def patch(ports: Ports, access: Access, path: BoxPath, update: PropertyUpd
         node = existing(place)
         if is_source_collection(place):
             raise Refusal(METHOD_NOT_ALLOWED)
+        await Claimant(access).changes(tx, place)
         node, outcomes = await _patch(tx, node, update)
         await tx.outbox.append(event(access, f"{noun(node.kind)}.proppatch", local_url(path), 207))
         return etag_of(node), outcomes
@@ -198,7 +203,7 @@ async def set_acl(ports: Ports, access: Access, path: BoxPath, written: WrittenA
 
     Raises:
         Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, METHOD_NOT_ALLOWED (inside a
-            service's sources), ACL_ROLE_MISSING, ACL_BOX_MISSING, CELL_LOCKED.
+            service's sources), ACL_ROLE_MISSING, ACL_BOX_MISSING, IF_FAILED, LOCKED, CELL_LOCKED.
     """
     await access.require_at(ports, path, SET_ACL)
 
@@ -209,6 +214,7 @@ async def set_acl(ports: Ports, access: Access, path: BoxPath, written: WrittenA
             raise Refusal(METHOD_NOT_ALLOWED)
         if in_source(place):
             raise Refusal(RESOURCE_EXISTS)
+        await Claimant(access).changes(tx, place)
         changed = replace(node, version=node.version + 1, acl=await _resolve(tx, written))
         await tx.nodes.save(changed)
         await tx.outbox.append(event(access, f"{noun(node.kind)}.acl", local_url(path), 200))

@@ -52,6 +52,9 @@ ALLOWED: Final[dict[NodeKind | None, str]] = {
 }
 """What OPTIONS answers about a resource of that kind (None: nothing is there)."""
 
+DAV_CLASSES: Final = {"personium": "1, 2", "rfc4918": "1, 2, 3"}
+"""The classes of WebDAV that are kept to: locks in both, the letter of RFC 4918 in its own."""
+
 _MEDIA_TYPES: Final = {".js": "text/javascript"}
 _POST: Final = Need(BoxPrivilege.WRITE, BoxPrivilege.WRITE)
 
@@ -200,7 +203,14 @@ async def options(call: Call, path: BoxPath) -> Response:
     """
     place = await call.access.require_at(call.ports, path, files.READ)
     node = place.node
-    allowed = ALLOWED[node.kind if node else None]
+    allowed = f"{ALLOWED[node.kind if node else None]}, LOCK, UNLOCK"
     if node is not None and files.is_source_collection(place):
         allowed = "OPTIONS, PROPFIND"
-    return Response(200, {"allow": allowed, "access-control-allow-methods": allowed, "dav": "1"})
+    return Response(
+        200,
+        {
+            "allow": allowed,
+            "access-control-allow-methods": allowed,
+            "dav": DAV_CLASSES[call.ports.config.dav.semantics],
+        },
+    )

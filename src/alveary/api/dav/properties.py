@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
+from alveary.api.dav import locks
 from alveary.http.call import Call
 from alveary.http.dav import depth_of, read_xml
 from alveary.http.response import Response
 from alveary.usecases import properties
 from alveary.usecases.access import BoxPath
 from alveary.usecases.properties import Shown, ShownAce
-from alveary.wire import acl_xml, dav_xml
+from alveary.wire import acl_xml, dav_locks, dav_xml
 from alveary.wire.acl_xml import WrittenAce
 
 XML: Final = "application/xml"
@@ -43,6 +44,7 @@ async def _multistatus(call: Call, box: str, batches: AsyncIterator[list[Shown]]
 def _renderer(call: Call, box: str) -> Callable[[Shown], str]:
     cell = call.here.name
     base = f"{call.urls.cell_url(cell)}__role/{box}/"
+    shows_locks = call.ports.config.dav.semantics == "rfc4918"
     acls: dict[tuple[tuple[ShownAce, ...], str | None], str] = {}
 
     def url(segments: tuple[str, ...]) -> str:
@@ -57,10 +59,15 @@ def _renderer(call: Call, box: str) -> Callable[[Shown], str]:
             known = acls[aces, level] = acl_xml.render(_written(aces, url), level, base)
         return known
 
+    def lock_properties(shown: Shown) -> str:
+        return dav_locks.SUPPORTED + locks.shown(call, box, shown.locks) if shows_locks else ""
+
     def render(shown: Shown) -> str:
         node = shown.node
         text = "" if shown.aces is None else acl(shown.aces, node.acl.require_schema_authz)
-        return dav_xml.response(url(shown.segments), dav_xml.node_properties(node, acl=text))
+        return dav_xml.response(
+            url(shown.segments), dav_xml.node_properties(node, acl=text, extra=lock_properties(shown))
+        )
 
     return render
 

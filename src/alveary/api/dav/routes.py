@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from alveary.api.dav import boxes, files, properties
+from alveary.api.dav import boxes, files, locks, properties
 from alveary.errors import METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, Refusal
 from alveary.http.call import Call
 from alveary.http.response import Response
@@ -31,6 +31,8 @@ BOX: Final[Mapping[str, PathHandler]] = {
     "DELETE": boxes.delete,
     "MKCOL": boxes.install,
     "MOVE": files.move,
+    "LOCK": locks.lock,
+    "UNLOCK": locks.unlock,
     "PROPFIND": properties.propfind,
     "PROPPATCH": properties.proppatch,
     "ACL": properties.acl,
@@ -46,6 +48,8 @@ RESOURCE: Final[Mapping[str, PathHandler]] = {
     "DELETE": files.delete,
     "MKCOL": files.mkcol,
     "MOVE": files.move,
+    "LOCK": locks.lock,
+    "UNLOCK": locks.unlock,
     "PROPFIND": properties.propfind,
     "PROPPATCH": properties.proppatch,
     "ACL": properties.acl,
@@ -59,4 +63,7 @@ async def serve(call: Call, path: BoxPath) -> Response:
     handler = (RESOURCE if path.segments else BOX).get(call.request.method)
     if handler is None:
         raise Refusal(METHOD_NOT_ALLOWED)
-    return await handler(call, path)
+    try:
+        return await handler(locks.claiming(call), path)
+    except Refusal as refusal:
+        raise locks.told(call, path, refusal) from None
