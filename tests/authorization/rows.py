@@ -297,6 +297,7 @@ def _box_rows(path: str, chain: Chain) -> Iterator[Row]:
     yield Row("DELETE", path, on_cell("box"))
     yield Row("MKCOL", path, on_cell("box-install"))
     yield Row("MOVE", path, at(chain, "write"))
+    yield from _lock_rows(path, at(chain, "write-content" if chain == BOX else "bind"))
     yield from _described_rows(path, chain)
 
 
@@ -308,6 +309,7 @@ def _resource_rows(path: str, chain: Chain) -> Iterator[Row]:
     yield Row("DELETE", path, at(parent, "unbind"), NO_SUCH_ETAG)
     yield Row("MKCOL", path, at(parent, "bind"), body=NONSENSE)
     yield Row("MOVE", path, at(parent, "unbind"))
+    yield from _lock_rows(path, at(chain, "write-content"))
     yield from _described_rows(path, chain)
 
 
@@ -319,7 +321,13 @@ def _missing_rows(path: str, chain: Chain) -> Iterator[Row]:
     yield Row("DELETE", path, at(chain, "unbind"))
     yield Row("MKCOL", path, at(chain, "bind"), body=NONSENSE)
     yield Row("MOVE", path, at(chain, "unbind"))
+    yield from _lock_rows(path, at(chain, "bind"))
     yield from _described_rows(path, chain)
+
+
+def _lock_rows(path: str, need: Need) -> Iterator[Row]:
+    yield Row("LOCK", path, need, body=NONSENSE)
+    yield Row("UNLOCK", path, need)
 
 
 def _described_rows(path: str, chain: Chain) -> Iterator[Row]:
