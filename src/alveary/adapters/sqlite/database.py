@@ -286,11 +286,15 @@ class Database(Generic[Tx]):
 
         It ends where a write is accepted and where one is answered, so that no reader keeps the log from its restart.
         """
-        if self._near_commits != self._commits:
-            self._near_commits = self._commits
-            self._near.end()
-        self._near_tx.refresh()
-        return self._near_tx
+        while True:
+            commits = self._commits
+            if self._near_commits != commits:
+                self._near_commits = commits
+                self._near.end()
+            self._near_tx.refresh()
+            # A commit between the two would be known to the caches, and not yet seen by the transaction.
+            if commits == self._commits:
+                return self._near_tx
 
     async def look(self, body: Callable[[Tx], Awaitable[T]], within_s: float) -> T:
         """What *body* answers: on this thread while that is brief, else on one of its own.
