@@ -251,6 +251,9 @@ class Dav(_Section, frozen=True, kw_only=True):
         int,
         _option("Longest life of a lock between two refreshes; also of one that names none.", ge=1, le=31_536_000),
     ] = 3_600
+    infinity: Annotated[bool, _option("Whether PROPFIND answers Depth infinity; under RFC 4918 it always does.")] = (
+        False
+    )
 
 
 class OData(_Section, frozen=True, kw_only=True):

@@ -343,6 +343,34 @@ class TestWhatLocksForbid:
             assert tuple(found) == expected, granted
 
 
+class TestCopies:
+    def copy(self, cell: Site, source: str, goal: str, token: str | None = None, locked: str = "") -> httpx.Response:
+        headers = {"Destination": cell.url + goal, "Overwrite": "T"}
+        if token is not None:
+            headers["If"] = f"<{cell.url}{locked}> (<{token}>)"
+        return cell.call("COPY", source, headers=headers)
+
+    def test_what_is_locked_is_copied_without_its_lock(self, tree: Site) -> None:
+        lock(tree, "__/col")
+        assert self.copy(tree, "__/col", "__/copied").status_code == 201
+        assert tree.call("PUT", "__/copied/file", content=b"2").status_code == 204
+
+    def test_a_copy_comes_into_a_locked_collection_with_the_token_only_and_is_locked_there(self, tree: Site) -> None:
+        token = lock(tree, "__/col")
+        assert unmet(self.copy(tree, "__/other", "__/col/new"))[1] == [f"{tree.url}__/col"]
+        assert self.copy(tree, "__/other", "__/col/new", token, "__/col").status_code == 201
+        assert code(tree.call("PUT", "__/col/new", content=b"2")) == (423, "PR423-DV-0001")
+
+    def test_a_locked_file_is_replaced_by_a_copy_with_its_token_only_and_its_lock_ends(self, tree: Site) -> None:
+        token = lock(tree, "__/other")
+        assert unmet(self.copy(tree, "__/col/file", "__/other"))[1] == [f"{tree.url}__/other"]
+        assert self.copy(tree, "__/col/file", "__/other", token, "__/other").status_code == 204
+        assert tree.call("PUT", "__/other", content=b"2").status_code == 204
+
+    def test_the_if_header_of_a_copy_is_heeded(self, tree: Site) -> None:
+        assert code(self.copy(tree, "__/other", "__/new", UNKNOWN, "__/other")) == (412, "PR412-DV-0003")
+
+
 class TestWhoseLock:
     def test_a_token_counts_only_for_who_made_the_lock(self, tree: Site) -> None:
         alice, bob = writers(tree)
@@ -560,7 +588,7 @@ class TestWhatIsTold:
             rows = etree.fromstring(cell.call("PROPFIND", path, headers={"Depth": depth}).content)
             assert len(rows.findall(".//D:supportedlock", NS)) == len(rows)
             return {
-                row.findtext("D:href", namespaces=NS).removeprefix(cell.url): row.xpath(
+                row.findtext("D:href", namespaces=NS).removeprefix(cell.url).rstrip("/"): row.xpath(
                     ".//D:lockdiscovery/D:activelock/D:locktoken/D:href/text()", namespaces=NS
                 )
                 for row in rows
@@ -579,6 +607,15 @@ class TestWhatIsTold:
     def test_propfind_tells_nothing_of_locks_under_the_word_of_personium(self, tree: Site) -> None:
         lock(tree, "__/other")
         assert b"lock" not in tree.call("PROPFIND", "__/other", headers={"Depth": "0"}).content
+
+    def test_propfind_tells_locks_that_it_names_under_either_word(self, tree: Site) -> None:
+        token = lock(tree, "__/other")
+        named = "<D:prop><D:lockdiscovery/><D:supportedlock/></D:prop>"
+        for asked in (named, f"<D:allprop/><D:include>{named[8:-9]}</D:include>"):
+            body = f'<D:propfind xmlns:D="DAV:">{asked}</D:propfind>'
+            row = etree.fromstring(tree.call("PROPFIND", "__/other", headers={"Depth": "0"}, content=body).content)
+            assert row.xpath("//D:locktoken/D:href/text()", namespaces=NS) == [token]
+            assert len(row.xpath("//D:lockentry", namespaces=NS)) == 2
 
     def test_locks_cannot_be_set_as_properties(self, tree: Site) -> None:
         for name in ("lockdiscovery", "supportedlock"):

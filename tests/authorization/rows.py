@@ -296,7 +296,7 @@ def _box_rows(path: str, chain: Chain) -> Iterator[Row]:
     yield Row("GET", path, at(chain, "read"))
     yield Row("DELETE", path, on_cell("box"))
     yield Row("MKCOL", path, on_cell("box-install"))
-    yield Row("MOVE", path, at(chain, "write"))
+    yield from (Row(method, path, at(chain, "write")) for method in ("COPY", "MOVE"))
     yield from _lock_rows(path, at(chain, "write-content" if chain == BOX else "bind"))
     yield from _described_rows(path, chain)
 
@@ -308,6 +308,7 @@ def _resource_rows(path: str, chain: Chain) -> Iterator[Row]:
     yield Row("POST", path, at(chain, "write"))
     yield Row("DELETE", path, at(parent, "unbind"), NO_SUCH_ETAG)
     yield Row("MKCOL", path, at(parent, "bind"), body=NONSENSE)
+    yield Row("COPY", path, at(chain, "read"))
     yield Row("MOVE", path, at(parent, "unbind"))
     yield from _lock_rows(path, at(chain, "write-content"))
     yield from _described_rows(path, chain)
@@ -320,6 +321,7 @@ def _missing_rows(path: str, chain: Chain) -> Iterator[Row]:
     yield Row("PUT", path, at(chain, "bind"), NO_SUCH_ETAG)
     yield Row("DELETE", path, at(chain, "unbind"))
     yield Row("MKCOL", path, at(chain, "bind"), body=NONSENSE)
+    yield Row("COPY", path, at(chain, "read"))
     yield Row("MOVE", path, at(chain, "unbind"))
     yield from _lock_rows(path, at(chain, "bind"))
     yield from _described_rows(path, chain)
@@ -338,16 +340,17 @@ def _described_rows(path: str, chain: Chain) -> Iterator[Row]:
     yield Row("REPORT", path, NOTHING)
 
 
-def _move_rows(path: str) -> Iterator[Row]:
-    """Moves to the box: onto a file, which is not to be overwritten, and onto a collection, which cannot be."""
-    leave, come, replace = OnBox("unbind", COLLECTION), OnBox("bind", BOX), OnBox("unbind", BOX)
-    yield Row("MOVE", path, All((leave, come)), (("Destination", "{url}{box}/taken"),))
-    yield Row(
-        "MOVE",
-        path,
-        All((leave, come, replace)),
-        (("Destination", "{url}{box}/collection"), ("Overwrite", "T")),
-    )
+def _transfer_rows(path: str) -> Iterator[Row]:
+    """To the box: onto a file, which is not to be overwritten, and onto a collection, which cannot be."""
+    come, replace = OnBox("bind", BOX), OnBox("unbind", BOX)
+    for method, leave in (("COPY", OnBox("read", OWN)), ("MOVE", OnBox("unbind", COLLECTION))):
+        yield Row(method, path, All((leave, come)), (("Destination", "{url}{box}/taken"),))
+        yield Row(
+            method,
+            path,
+            All((leave, come, replace)),
+            (("Destination", "{url}{box}/collection"), ("Overwrite", "T")),
+        )
 
 
 COLLECTIONS = {"plain": "col.webdav", "service": "col.svc", "odata": "col.odata", "stream": "col.stream"}
@@ -366,7 +369,7 @@ def _file_rows() -> Iterator[Row]:
     for path in ("none", "none/deeper"):
         yield from _missing_rows(f"{{box}}/collection/{path}", COLLECTION)
     yield from _missing_rows("{box}/collection/file/below", OWN)
-    yield from _move_rows("{box}/collection/file")
+    yield from _transfer_rows("{box}/collection/file")
 
 
 def _service_rows() -> Iterator[Row]:

@@ -25,9 +25,10 @@ bodies = st.sampled_from([b"", b"small", b"large" * INLINE_BYTES, b"larger" * IN
 
 
 class TreeMachine(RuleBasedStateMachine):
-    """Files and collections are made, replaced, moved and removed; ``tree`` says what must be there after each step.
+    """Files and collections are made, replaced, copied, moved and removed; ``tree`` says what must be there then.
 
-    A path leads to the bytes of a file or, for a collection, to None.
+    A path leads to the bytes of a file or, for a collection, to None; ``stored`` tells how often bytes came in: what
+    was copied has the number of its original.
     """
 
     open_unit: ClassVar[Any]
@@ -35,6 +36,8 @@ class TreeMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.tree: dict[Trail, bytes | None] = {(): None}
+        self.puts = 0
+        self.stored: dict[Trail, int] = {}
         self.etags: dict[Trail, set[tuple[int, int] | None]] = {}
         self.loop = asyncio.new_event_loop()
         self.stack = AsyncExitStack()
@@ -60,6 +63,8 @@ class TreeMachine(RuleBasedStateMachine):
         if self._is_collection(path[:-1]) and not self._is_collection(path):
             self.run(self._put(path, data))
             self.tree[path] = data
+            self.puts += 1
+            self.stored[path] = self.puts
             self._look_for_a_repeated_etag(path)
 
     async def _put(self, path: Trail, data: bytes) -> None:
@@ -105,6 +110,8 @@ class TreeMachine(RuleBasedStateMachine):
         self._forget(goal)
         for path in [path for path in self.tree if path[: len(source)] == source]:
             self.tree[goal + path[len(source) :]] = self.tree.pop(path)
+            if path in self.stored:
+                self.stored[goal + path[len(source) :]] = self.stored.pop(path)
         # What moves keeps its time, so that its ETag may be one that its new path had before the last thing there.
         self.etags = {path: seen for path, seen in self.etags.items() if path[: len(goal)] != goal}
 
@@ -118,6 +125,29 @@ class TreeMachine(RuleBasedStateMachine):
             await tx.nodes.remove(place.node.id)
         parent = (await tx.nodes.locate(MAIN_BOX, goal[:-1])).node
         await tx.nodes.move(replace(node, parent=parent.id, name=goal[-1], version=version))
+
+    @rule(source=paths, goal=paths)
+    def copy(self, source: Trail, goal: Trail) -> None:
+        if source not in self.tree or goal in self.tree or not self._is_collection(goal[:-1]):
+            return
+        if goal[: len(source)] == source:
+            return
+        self.run(self.unit.write(lambda tx: self._copy(tx, source, goal)))
+        for path in [path for path in self.tree if path[: len(source)] == source]:
+            twin = goal + path[len(source) :]
+            self.tree[twin] = self.tree[path]
+            if path in self.stored:
+                self.stored[twin] = self.stored[path]
+                self._look_for_a_repeated_etag(twin)
+
+    @staticmethod
+    async def _copy(tx: Any, source: Trail, goal: Trail) -> None:
+        node = (await tx.nodes.locate(MAIN_BOX, source)).node
+        parent = (await tx.nodes.locate(MAIN_BOX, goal[:-1])).node
+        times = {"published_ms": tx.now_ms, "updated_ms": tx.now_ms}
+        twin = replace(node, id=new_id(), parent=parent.id, name=goal[-1], version=1, **times)
+        await tx.nodes.save(twin)
+        await tx.nodes.copy_below(node.id, twin, new_id)
 
     @rule(path=paths)
     def fail(self, path: Trail) -> None:
@@ -140,6 +170,7 @@ class TreeMachine(RuleBasedStateMachine):
     def _forget(self, path: Trail) -> None:
         for below in [each for each in self.tree if each[: len(path)] == path]:
             del self.tree[below]
+            self.stored.pop(below, None)
 
     def _etag(self, path: Trail) -> tuple[int, int] | None:
         node = self.run(self.unit.locate(*path)).node
@@ -181,8 +212,8 @@ class TreeMachine(RuleBasedStateMachine):
     @invariant()
     def every_blob_is_named_in_the_end(self) -> None:
         if hasattr(self, "unit"):
-            large = sum(data is not None and len(data) > INLINE_BYTES for data in self.tree.values())
-            self.run(eventually(lambda: self.unit.blob_count(self.unit.contents) == large))
+            large = {self.stored[path] for path, data in self.tree.items() if data and len(data) > INLINE_BYTES}
+            self.run(eventually(lambda: self.unit.blob_count(self.unit.contents) == len(large)))
 
 
 class MemoryTree(TreeMachine):

@@ -16,6 +16,7 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
 def request(
     *headers: tuple[str, str],
     method: str = "GET",
+    url: bytes = b"/a?b=c",
     client: str = "192.0.2.1",
     version: str = "1.1",
     proxies: Any = (),
@@ -31,7 +32,7 @@ def request(
         return piece
 
     fields = [(name.encode(), value.encode("latin-1")) for name, value in headers]
-    return Request(method, b"/a?b=c", fields, receive, http_version=version, peer=client, trusted_proxies=proxies)
+    return Request(method, url, fields, receive, http_version=version, peer=client, trusted_proxies=proxies)
 
 
 def test_the_first_cookie_of_a_name_counts() -> None:
@@ -142,6 +143,11 @@ def test_only_old_clients_may_leave_out_the_host() -> None:
     assert refused(request()) is MALFORMED_REQUEST
     request(version="1.0").check()
     assert refused(request(("Host", "u"), version="2.0")) is MALFORMED_REQUEST
+
+
+@pytest.mark.parametrize("url", [b"/frag/#ment", b"/?a=b#c", b"/#"])
+def test_a_fragment_is_no_part_of_what_is_requested(url: bytes) -> None:
+    assert refused(request(("Host", "u"), url=url)) is MALFORMED_REQUEST
 
 
 def test_transfer_codings_beside_chunked_are_refused() -> None:

@@ -223,7 +223,7 @@ class TestIndexes:
         contents: Any = unit.contents
         async with unit.store.lock(unit.cell, "cell import"):
             assert await found(unit, query) == ["key00007"]
-            await eventually(lambda: contents._indexing is None)
+            await eventually(lambda: contents._tending is None)
             assert wanted(unit)
             assert await indexes(unit) == []
         await found(unit, query)
@@ -237,7 +237,7 @@ class TestIndexes:
             await eventually(lambda: not contents.database.busy)
             await found(unit, people(where=compared(NUMBER, "eq", 7)))
             unit.store.contents(other)
-            await eventually(lambda: contents._indexing is None)
+            await eventually(lambda: contents._tending is None)
             assert not wanted(unit)
             assert await indexes(unit) == [f"property_{SCOPE}.P001"]
 
@@ -439,6 +439,8 @@ def as_format_1(database: Path) -> None:
         "TABLE word",
         "TABLE worded",
         "TABLE lock",
+        "TABLE orphan",
+        "INDEX node_of_collection",
         "INDEX entity_by_time",
     ):
         connection.execute(f"DROP {what}")
@@ -483,7 +485,7 @@ class TestOlderFiles:
         (database,) = (tmp_path / "cells").glob("*/contents/*/db.sqlite")
         now = layout(database)
         connection = apsw.Connection(str(database))
-        connection.execute("DROP TABLE lock; PRAGMA user_version=2")
+        connection.execute("DROP TABLE lock; DROP TABLE orphan; DROP INDEX node_of_collection; PRAGMA user_version=2")
         connection.close()
         lock = Lock("urn:uuid:1", "box", ("a",), LockScope.SHARED, True, "", "", 10**15)
         async with opened_again(tmp_path, unit) as again:

@@ -5,24 +5,41 @@ What does not belong here: what the XML says.
 
 from __future__ import annotations
 
+from typing import Final
+
 from alveary.errors import BAD_DEPTH, DEPTH_INFINITY, Refusal
 from alveary.http.call import Call
+from alveary.wire.dav_xml import Asked, parse_propfind
 
 
-def depth_of(call: Call, *, default: int | None) -> int:
-    """The Depth of a PROPFIND, 0 or 1; *default* when there is no such header (None: there must be one).
+def levels_of(call: Call, *, implied: str | None, infinity: bool = False) -> int | None:
+    """How many levels below the resource the Depth of a PROPFIND asks for; None: all.
+
+    *implied* is the Depth when there is no such header (None: there must be one); *infinity*: it is served.
 
     Raises:
         Refusal: BAD_DEPTH, DEPTH_INFINITY.
     """
-    raw = call.request.headers.get("depth")
-    if raw is None and default is not None:
-        return default
-    if raw is not None and raw.lower() == "infinity":
-        raise Refusal(DEPTH_INFINITY)
-    if raw not in {"0", "1"}:
+    raw = call.request.headers.get("depth", implied)
+    if raw in _LEVELS:
+        return _LEVELS[raw]
+    if raw is None or raw.lower() != "infinity":
         raise Refusal(BAD_DEPTH, value=raw)
-    return int(raw)
+    if not infinity:
+        raise Refusal(DEPTH_INFINITY)
+    return None
+
+
+_LEVELS: Final = {"0": 0, "1": 1}
+
+
+async def read_propfind(call: Call) -> Asked:
+    """What the body of a PROPFIND asks for.
+
+    Raises:
+        Refusal: XML_UNREADABLE, BODY_TOO_LARGE.
+    """
+    return parse_propfind(await read_xml(call), max_depth=call.ports.config.limits.xml_depth)
 
 
 async def read_xml(call: Call) -> bytes:

@@ -73,7 +73,7 @@ class Request:
         self.body_begun = False
         self.http_version = http_version
         self.wire_method = method
-        self.raw_path, _, query = url.partition(b"#")[0].partition(b"?")
+        self.raw_path, _, query = url.partition(b"?")
         self.query_string = query.decode("latin-1")
         self.headers = headers = _read_headers(fields)
         self.method = (headers.get("x-http-method-override") if method == "POST" else None) or method
@@ -108,6 +108,8 @@ class Request:
             self._check_old_version()
         elif self.authority is None:
             raise Refusal(MALFORMED_REQUEST, cause="there is no Host header")
+        if b"#" in self.raw_path or "#" in self.query_string:
+            raise Refusal(MALFORMED_REQUEST, cause="the request target has a fragment")
         if "transfer-encoding" in headers and headers["transfer-encoding"].lower() != "chunked":
             raise Refusal(MALFORMED_REQUEST, cause="the Transfer-Encoding is not understood")
         key = headers.get("x-personium-requestkey")

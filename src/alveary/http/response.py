@@ -15,7 +15,9 @@ from alveary.model.values import frozen
 Headers = Mapping[str, str | tuple[str, ...]]
 """Response headers by lower-case name; a tuple makes one line of each value."""
 
-METHODS: Final = "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, MOVE, PROPFIND, PROPPATCH, ACL, LOCK, UNLOCK"
+METHODS: Final = (
+    "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, ACL, LOCK, UNLOCK"
+)
 """What a preflight is told, whatever it is about: it carries no credentials to look further."""
 
 NO_BODY: Final = frozenset({204, 304})

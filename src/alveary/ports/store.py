@@ -57,6 +57,9 @@ class NodeReader(Protocol):
     async def height(self, node_id: str) -> int:
         """How many levels of collections are below the node of that id; 0 for one that holds files only."""
 
+    def guarded(self, node_id: str) -> AsyncIterator[tuple[Node, ...]]:
+        """The nodes below the node of that id that have an ACL, each after those that lead to it from there."""
+
 
 class NodeWriter(NodeReader, Protocol):
     """The tree of a cell, to change."""
@@ -70,8 +73,15 @@ class NodeWriter(NodeReader, Protocol):
     async def move(self, node: Node) -> None:
         """Give the node of that id its new parent, name and version."""
 
+    async def copy_below(self, source: str, target: Node, new_id: Callable[[], str]) -> list[tuple[str, str]]:
+        """All that is below the node of id *source* once more below *target*, which is saved and empty.
+
+        Copies have ids from *new_id*, the first version, the times of *target*, and the bytes of the original. The
+        ids of the OData collections among the originals with those of their copies, whose entities are still missing.
+        """
+
     async def remove(self, node_id: str) -> None:
-        """Remove the node of that id and all below it."""
+        """Remove the node of that id and all below it: gone at once, its space soon after."""
 
 
 class EntityReader(Protocol):
@@ -100,6 +110,9 @@ class EntityReader(Protocol):
 
     async def referring(self, target: str, kinds: Sequence[EntityKind] = ()) -> list[str]:
         """The ids of the entities (of *kinds*, or any) with an N:1 link to the entity of id *target*."""
+
+    def of_collection(self, node_id: str) -> AsyncIterator[Entity]:
+        """The schema and user data of the OData collection at the node of that id, types before what is theirs."""
 
 
 class EntityWriter(EntityReader, Protocol):
@@ -137,6 +150,9 @@ class LinkReader(Protocol):
 
     def each(self) -> AsyncIterator[Link]:
         """All links, in bounded memory."""
+
+    def of_collection(self, node_id: str) -> AsyncIterator[Link]:
+        """The links between entities of the OData collection at the node of that id."""
 
     async def count(self) -> int:
         """How many links there are."""

@@ -1,6 +1,7 @@
 """The WebDAV tree: files and collections, read and changed under the privileges of what stands there.
 
-What does not belong here: XML, headers, properties and ACLs (``properties``), running scripts (``scripts``).
+What does not belong here: XML, headers, properties and ACLs (``properties``), COPY and MOVE (``transfers``), running
+scripts (``scripts``).
 """
 
 from __future__ import annotations
@@ -10,19 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from alveary.errors import (
-    BAD_HEADER,
-    DESTINATION_EXISTS,
-    DESTINATION_IS_SOURCE,
     HAS_CHILDREN,
     METHOD_NOT_ALLOWED,
-    MOVE_COLLECTION_UNDER_SOURCE,
-    MOVE_INTO_FILE,
-    MOVE_INTO_ODATA,
-    MOVE_INTO_SERVICE,
-    MOVE_OF_BOX,
-    MOVE_OF_SOURCE,
-    MOVE_ONTO_COLLECTION,
-    MOVE_ONTO_SOURCE,
     NO_SUCH_BOX,
     NO_SUCH_RESOURCE,
     NO_SUCH_URI,
@@ -30,10 +20,10 @@ from alveary.errors import (
     RESOURCE_EXISTS,
     TOO_DEEP,
     TOO_MANY_CHILDREN,
-    Kind,
     Refusal,
 )
 from alveary.model.cell import Cell
+from alveary.model.dav_semantics import SEMANTICS, DavSemantics
 from alveary.model.entities import EntityKind
 from alveary.model.names import ResourceName
 from alveary.model.privileges import BoxPrivilege
@@ -66,14 +56,6 @@ _CELL_AND_BOX: Final = 2
 _HOLDS_FILES: Final = frozenset({NodeKind.BOX, NodeKind.COLLECTION})
 _SOURCE_CHARS: Final = 256
 _NAME_CHARS: Final = 255
-
-MOVE_INTO: Final[dict[NodeKind, Kind]] = {
-    NodeKind.ODATA: MOVE_INTO_ODATA,
-    NodeKind.FILE: MOVE_INTO_FILE,
-    NodeKind.SERVICE: MOVE_INTO_SERVICE,
-    NodeKind.STREAM: MOVE_INTO_SERVICE,
-}
-"""Why nothing is moved into a node of that kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +169,27 @@ def in_source(place: Place) -> bool:
     )
 
 
-def _check_name(ports: Ports, place: Place, *, longest: int) -> ResourceName:
-    strict = ports.config.dav.semantics == "personium"
-    return ResourceName.parse(place.segments[-1], longest=longest, strict=strict)
+def semantics_of(ports: Ports) -> DavSemantics:
+    """Whose word holds in this unit where Personium and RFC 4918 differ."""
+    return SEMANTICS[ports.config.dav.semantics]
 
 
-async def _check_room(ports: Ports, nodes: NodeReader, parent: Node) -> None:
+def check_name(ports: Ports, place: Place, *, kind: NodeKind = NodeKind.FILE) -> ResourceName:
+    """The last name of *place*, when something of that kind may have it there.
+
+    Raises:
+        Refusal: BAD_RESOURCE_NAME.
+    """
+    longest = _SOURCE_CHARS if kind is NodeKind.SERVICE or in_source(place) else _NAME_CHARS
+    return ResourceName.parse(place.segments[-1], longest=longest, strict=semantics_of(ports).strict_names)
+
+
+async def check_room(ports: Ports, nodes: NodeReader, parent: Node) -> None:
+    """Return when one more may be made under *parent*.
+
+    Raises:
+        Refusal: TOO_MANY_CHILDREN.
+    """
     if await nodes.child_count(parent.id) >= ports.config.limits.children:
         raise Refusal(TOO_MANY_CHILDREN)
 
@@ -253,7 +250,7 @@ def _check_put(ports: Ports, place: Place, expect: Precondition) -> Node:
         return place.chain[-2]
     if place.box is None:
         raise Refusal(NO_SUCH_BOX, url=_shown(place))
-    _check_name(ports, place, longest=_SOURCE_CHARS if in_source(place) else _NAME_CHARS)
+    check_name(ports, place)
     parent = _parent(place)
     expect.check(None)
     return parent
@@ -278,7 +275,7 @@ async def save_file(
     await Claimant(access).changes(tx, place)
     old = place.node
     if old is None:
-        await _check_room(ports, tx.nodes, parent)
+        await check_room(ports, tx.nodes, parent)
         node = Node(
             ports.ids.timed(),
             parent.id,
@@ -301,11 +298,14 @@ async def save_file(
 async def delete(ports: Ports, access: Access, path: BoxPath, *, recursive: bool, expect: Precondition) -> None:
     """Remove what is at *path*: a file, or a collection that is empty or whose contents go with it (*recursive*).
 
+    Under RFC 4918 they always do.
+
     Raises:
         Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, ETAG_MISMATCH, HAS_CHILDREN,
             METHOD_NOT_ALLOWED (a service's source collection), IF_FAILED, LOCKED, CELL_LOCKED.
     """
     await access.require_at(ports, path, REMOVE)
+    whole = recursive or semantics_of(ports).deletes_full
 
     async def remove(tx: WriteTx) -> None:
         place = await access.judge(tx, path, REMOVE)
@@ -313,7 +313,7 @@ async def delete(ports: Ports, access: Access, path: BoxPath, *, recursive: bool
         expect.check(etag_of(node))
         if is_source_collection(place):
             raise Refusal(METHOD_NOT_ALLOWED)
-        if not recursive and not await _is_empty(tx, node):
+        if not whole and not await _is_empty(tx, node):
             raise Refusal(HAS_CHILDREN)
         await Claimant(access).removes(tx, place)
         await tx.nodes.remove(node.id)
@@ -360,13 +360,12 @@ async def make_collection(ports: Ports, access: Access, path: BoxPath, kind: Nod
         place = await access.judge(tx, path, MAKE)
         _check_absent(place)
         parent = _parent(place)
-        longest = _SOURCE_CHARS if kind is NodeKind.SERVICE else _NAME_CHARS
-        name = _check_name(ports, place, longest=longest)
+        name = check_name(ports, place, kind=kind)
         if parent.name == SOURCE_COLLECTION and in_source(place):
             raise Refusal(RESOURCE_EXISTS)
         if len(place.segments) > ports.config.limits.depth:
             raise Refusal(TOO_DEEP)
-        await _check_room(ports, tx.nodes, parent)
+        await check_room(ports, tx.nodes, parent)
         await Claimant(access).changes(tx, place)
         node = Node(ports.ids.timed(), parent.id, name, kind, 1, tx.now_ms, tx.now_ms)
         await tx.nodes.save(node)
@@ -384,97 +383,3 @@ def _check_absent(place: Place) -> None:
     if node is None:
         return
     raise Refusal(RESOURCE_EXISTS if node.kind is NodeKind.COLLECTION else METHOD_NOT_ALLOWED)
-
-
-# Moving
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What a MOVE asks for: where to, and whether a file that is there may go."""
-
-    destination: BoxPath
-    overwrite: bool
-    expect: Precondition
-
-
-async def move(ports: Ports, access: Access, path: BoxPath, order: Move) -> Saved:
-    """Rename or move what is at *path* within its box, with all below it, in one transaction.
-
-    Raises:
-        Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, ETAG_MISMATCH, MOVE_OF_BOX,
-            MOVE_OF_SOURCE, DESTINATION_IS_SOURCE, BAD_HEADER, BAD_RESOURCE_NAME, PARENT_MISSING,
-            DESTINATION_EXISTS, MOVE_ONTO_SOURCE, MOVE_ONTO_COLLECTION, MOVE_INTO_ODATA, MOVE_INTO_FILE,
-            MOVE_INTO_SERVICE, MOVE_COLLECTION_UNDER_SOURCE, TOO_MANY_CHILDREN, TOO_DEEP, IF_FAILED, LOCKED,
-            CELL_LOCKED.
-    """
-    await access.require_at(ports, path, MOVE_FROM_BOX if not path.segments else REMOVE)
-    if not path.segments:
-        raise Refusal(MOVE_OF_BOX)
-
-    async def apply(tx: WriteTx) -> Saved:
-        source = await access.judge(tx, path, REMOVE)
-        node = existing(source)
-        order.expect.check(etag_of(node))
-        target = await tx.nodes.locate(order.destination.box, order.destination.segments)
-        old = target.node
-        above = target.chain if old is None else target.chain[:-1]
-        access.require_on(target, above, BoxPrivilege.BIND)
-        if old is not None and order.overwrite:
-            access.require_on(target, above, BoxPrivilege.UNBIND)
-        parent = _check_move(ports, source, target, order)
-        await Claimant(access).removes(tx, source)
-        await Claimant(access).arrives(tx, target)
-        if old is not None:
-            await tx.nodes.remove(old.id)
-        elif parent.id != node.parent:
-            await _check_room(ports, tx.nodes, parent)
-        if node.kind is not NodeKind.FILE:
-            await _check_depth(ports, tx, node, len(order.destination.segments))
-        # What overwrites takes a version that neither file has had: the place never repeats an ETag.
-        version = node.version if old is None else max(node.version, old.version) + 1
-        moved = replace(node, parent=parent.id, name=target.segments[-1], version=version)
-        await tx.nodes.move(moved)
-        await tx.outbox.append(event(access, f"{noun(node.kind)}.move", local_url(path), 201 if old is None else 204))
-        return Saved(etag_of(moved), created=old is None)
-
-    return await ports.store.contents(access.here).write(apply)
-
-
-MOVE_FROM_BOX: Final = Need(BoxPrivilege.WRITE, BoxPrivilege.WRITE)
-
-
-def _check_move(ports: Ports, source: Place, target: Place, order: Move) -> Node:
-    """The node under which the moved one will be."""
-    node, here, there = existing(source), source.segments, order.destination.segments
-    if is_source_collection(source):
-        raise Refusal(MOVE_OF_SOURCE)
-    if here == there:
-        raise Refusal(DESTINATION_IS_SOURCE, url="/".join(there))
-    if there[: len(here)] == here:
-        raise Refusal(BAD_HEADER, name="Destination", value="/".join(there))
-    old = target.node
-    if old is None:
-        if len(target.rest) > 1:
-            raise Refusal(PARENT_MISSING, url="/".join(there[:-1]))
-        parent = target.nearest
-        if parent.kind in MOVE_INTO:
-            raise Refusal(MOVE_INTO[parent.kind])
-        if in_source(target) and node.kind is not NodeKind.FILE:
-            raise Refusal(MOVE_COLLECTION_UNDER_SOURCE)
-        _check_name(ports, target, longest=_SOURCE_CHARS if in_source(target) else _NAME_CHARS)
-        return parent
-    if not order.overwrite:
-        raise Refusal(DESTINATION_EXISTS)
-    if is_source_collection(target):
-        raise Refusal(MOVE_ONTO_SOURCE)
-    if old.kind is not NodeKind.FILE:
-        raise Refusal(MOVE_ONTO_COLLECTION)
-    if in_source(target) and node.kind is not NodeKind.FILE:
-        raise Refusal(MOVE_COLLECTION_UNDER_SOURCE)
-    return target.chain[-2]
-
-
-async def _check_depth(ports: Ports, tx: WriteTx, node: Node, new_depth: int) -> None:
-    if new_depth + await tx.nodes.height(node.id) > ports.config.limits.depth:
-        raise Refusal(TOO_DEEP)

@@ -10,21 +10,31 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from alveary.errors import ACL_BOX_MISSING, ACL_ROLE_MISSING, METHOD_NOT_ALLOWED, RESOURCE_EXISTS, Refusal
+from alveary.model import acl as acls
 from alveary.model.acl import Ace, Acl
 from alveary.model.cell import Cell
 from alveary.model.entities import EntityKind
-from alveary.model.locks import Lock
+from alveary.model.locks import Lock, Locks
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import BoxPrivilege, CellPrivilege
-from alveary.model.tree import Box, Node, Place
+from alveary.model.tree import Box, Node, NodeKind, Place
+from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import BoxReader, EntityReader, ReadTx, WriteTx
 from alveary.usecases.access import Access, BoxPath, Need
 from alveary.usecases.claims import Claimant, held
 from alveary.usecases.events import event, local_url
-from alveary.usecases.files import etag_of, existing, in_source, is_source_collection, noun
+from alveary.usecases.files import (
+    etag_of,
+    existing,
+    in_source,
+    is_source_collection,
+    noun,
+    semantics_of,
+)
 from alveary.wire.acl_xml import Principal, RoleRef, WrittenAcl
-from alveary.wire.dav_xml import LIVE, Outcome, PropertyUpdate
+from alveary.wire.dav_properties import PROTECTED
+from alveary.wire.dav_xml import Outcome, PropertyChange
 from alveary.wire.etags import ETag
 
 READ: Final = Need(BoxPrivilege.READ_PROPERTIES, BoxPrivilege.READ_PROPERTIES)
@@ -100,9 +110,11 @@ _WORDS: Final = frozenset({"all", "authenticated", "unauthenticated"})
 
 
 async def find(
-    ports: Ports, access: Access, path: BoxPath, *, children: bool
+    ports: Ports, access: Access, path: BoxPath, *, levels: int | None
 ) -> tuple[ETag, AsyncIterator[list[Shown]]]:
-    """The ETag of what is at *path*, and its properties, with those of what is directly under it (*children*).
+    """The ETag of what is at *path*, and its properties, with those of what is up to *levels* below it (None: all).
+
+    What is closed to the subject further down is left out with all below it.
 
     Raises:
         Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI.
@@ -115,34 +127,64 @@ async def find(
         locks = await held(tx, place, ports.clock.now_ms())
         inherited = await _inherited(names, path, place.chain)
         sees = access.may_on(place, place.chain, BoxPrivilege.READ_ACL)
-        here = (path.box, *path.segments)
         own = await names.shown(node.acl, None)
-        yield Shown(here, node, own + inherited if sees else None, locks.on(path.segments))
-        if not children:
-            return
-        inherited = await _inherited(names, path, (*place.chain, node))
-        async for child in tx.nodes.children(node.id):
-            aces = await _child_aces(access, place, child, names, inherited, sees=sees)
-            yield Shown((*here, child.name), child, aces, locks.on((*path.segments, child.name)))
+        top = _Seen(place.chain, (path.box, *path.segments), inherited, sees)
+        yield Shown(top.segments, node, own + inherited if sees else None, locks.on(path.segments))
+        if levels != 0:
+            async for shown in _Listing(tx, access, place, names, locks).below(top, levels):
+                yield shown
 
     contents = ports.store.contents(access.here)
-    if children:
+    if levels != 0:
         return etag_of(node), contents.stream(rows)
     return etag_of(node), _one_batch([shown async for shown in contents.stream(rows)])
 
 
-async def _child_aces(
-    access: Access,
-    place: Place,
-    child: Node,
-    names: _RoleNames,
-    inherited: tuple[ShownAce, ...],
-    *,
-    sees: bool,
-) -> tuple[ShownAce, ...] | None:
-    if not sees and (not child.acl.aces or not access.may_on(place, (*place.chain, child), BoxPrivilege.READ_ACL)):
-        return None
-    return await names.shown(child.acl, None) + inherited if child.acl.aces else inherited
+@frozen
+class _Seen:
+    """A node on the way down: what leads to it, the entries that it inherits, whether its ACL is shown."""
+
+    chain: tuple[Node, ...]
+    segments: tuple[str, ...]
+    inherited: tuple[ShownAce, ...]
+    sees: bool
+
+
+@frozen
+class _Listing:
+    """A walk down the tree from *place*."""
+
+    tx: ReadTx
+    access: Access
+    place: Place
+    names: _RoleNames
+    locks: Locks
+
+    async def below(self, above: _Seen, levels: int | None) -> AsyncIterator[Shown]:
+        """What is up to *levels* below the last node of *above*, each before what is below it."""
+        acl = above.chain[-1].acl
+        inherited = await self.names.shown(acl, above.segments) + above.inherited if acl.aces else above.inherited
+        async for child in self.tx.nodes.children(above.chain[-1].id):
+            chain, segments, sees, aces = (*above.chain, child), (*above.segments, child.name), above.sees, inherited
+            if child.acl is not acls.EMPTY:
+                if self._is_closed(chain):
+                    continue
+                sees = sees or self._may(chain, BoxPrivilege.READ_ACL)
+                aces = await self.names.shown(child.acl, None) + inherited
+            yield Shown(segments, child, aces if sees else None, self.locks.on(segments[1:]))
+            if levels != 1 and child.kind is not NodeKind.FILE:
+                further = None if levels is None else levels - 1
+                async for shown in self.below(_Seen(chain, segments, inherited, sees), further):
+                    yield shown
+
+    def _is_closed(self, chain: tuple[Node, ...]) -> bool:
+        """Grants only add on the way down; but an app may be asked for that is not asked for above."""
+        if chain[-1].acl.require_schema_authz is None:
+            return False
+        return not self._may(chain, BoxPrivilege.READ_PROPERTIES)
+
+    def _may(self, chain: tuple[Node, ...], privilege: BoxPrivilege) -> bool:
+        return self.access.may_on(self.place, chain, privilege)
 
 
 async def _inherited(names: _RoleNames, path: BoxPath, chain: Sequence[Node]) -> tuple[ShownAce, ...]:
@@ -159,10 +201,12 @@ async def _one_batch(batches: list[list[Shown]]) -> AsyncIterator[list[Shown]]:
         yield batch
 
 
-async def patch(ports: Ports, access: Access, path: BoxPath, update: PropertyUpdate) -> tuple[ETag, list[Outcome]]:
-    """Set and remove dead properties of what is at *path*: all that *update* names, or none.
+async def patch(
+    ports: Ports, access: Access, path: BoxPath, changes: Sequence[PropertyChange]
+) -> tuple[ETag, list[Outcome]]:
+    """Set and remove dead properties of what is at *path* in the order of *changes*: all of them, or none.
 
-    Removing one that is not there is told as missing, and stops nothing else, as in Personium.
+    Removing one that is not there stops nothing else; Personium tells it as missing, RFC 4918 as done.
 
     Raises:
         Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, IF_FAILED, LOCKED, CELL_LOCKED.
@@ -175,27 +219,33 @@ async def patch(ports: Ports, access: Access, path: BoxPath, update: PropertyUpd
         if is_source_collection(place):
             raise Refusal(METHOD_NOT_ALLOWED)
         await Claimant(access).changes(tx, place)
-        node, outcomes = await _patch(tx, node, update)
+        node, outcomes = await _patch(ports, tx, node, changes)
         await tx.outbox.append(event(access, f"{noun(node.kind)}.proppatch", local_url(path), 207))
         return etag_of(node), outcomes
 
     return await ports.store.contents(access.here).write(save)
 
 
-async def _patch(tx: WriteTx, node: Node, update: PropertyUpdate) -> tuple[Node, list[Outcome]]:
-    named = {**update.to_set, **update.to_remove}
-    protected = LIVE.intersection(named)
-    if protected:
+async def _patch(
+    ports: Ports, tx: WriteTx, node: Node, changes: Sequence[PropertyChange]
+) -> tuple[Node, list[Outcome]]:
+    if any(change.key in PROTECTED for change in changes):
         return node, [
-            Outcome(element, FORBIDDEN if name in protected else FAILED_DEPENDENCY) for name, element in named.items()
+            Outcome(change.key, change.element, FORBIDDEN if change.key in PROTECTED else FAILED_DEPENDENCY)
+            for change in changes
         ]
-    properties = {**node.properties, **update.to_set}
-    outcomes = [Outcome(element, OK) for element in update.to_set.values()]
-    for name, element in update.to_remove.items():
-        outcomes.append(Outcome(element, NOT_FOUND if properties.pop(name, None) is None else OK))
+    missing = NOT_FOUND if semantics_of(ports).tells_missing else OK
+    properties = dict(node.properties)
+    outcomes: dict[str, Outcome] = {}
+    for change in changes:
+        was_there = properties.pop(change.key, None) is not None
+        if not change.removed:
+            properties[change.key] = change.element
+        status = missing if change.removed and not was_there else OK
+        outcomes[change.key] = Outcome(change.key, change.element, status)
     changed = replace(node, version=node.version + 1, updated_ms=tx.now_ms, properties=properties)
     await tx.nodes.save(changed)
-    return changed, outcomes
+    return changed, list(outcomes.values())
 
 
 async def set_acl(ports: Ports, access: Access, path: BoxPath, written: WrittenAcl) -> ETag:
@@ -262,7 +312,7 @@ async def find_of_cell(ports: Ports, access: Access) -> tuple[Cell, Shown]:
     return access.here, await ports.store.contents(access.here).read(read)
 
 
-async def patch_cell(ports: Ports, access: Access, update: PropertyUpdate) -> tuple[ETag, list[Outcome]]:
+async def patch_cell(ports: Ports, access: Access, changes: Sequence[PropertyChange]) -> tuple[ETag, list[Outcome]]:
     """Set and remove dead properties of the cell; its unit users' right alone.
 
     Raises:
@@ -271,7 +321,7 @@ async def patch_cell(ports: Ports, access: Access, update: PropertyUpdate) -> tu
     access.require_owned()
 
     async def save(tx: WriteTx) -> tuple[ETag, list[Outcome]]:
-        node, outcomes = await _patch(tx, await tx.nodes.root(), update)
+        node, outcomes = await _patch(ports, tx, await tx.nodes.root(), changes)
         await tx.outbox.append(event(access, "cell.proppatch", "personium-localcell:/", 207))
         return etag_of(node), outcomes
 

@@ -326,7 +326,7 @@ class _Host:
 
     async def list(self, call: HostCall) -> JsonValue:
         """The URLs of the files and of the collections directly in a collection."""
-        _, batches = await properties.find(self._ports, self._access, _path(call), children=True)
+        _, batches = await properties.find(self._ports, self._access, _path(call), levels=1)
         files_found: list[JsonValue] = []
         collections: list[JsonValue] = []
         cell_url = self._ports.urls.cell_url(self._access.here.name)

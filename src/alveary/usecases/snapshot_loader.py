@@ -18,6 +18,7 @@ import orjson
 from alveary.config import Config
 from alveary.errors import SNAPSHOT_ENTRY_MISSING, SNAPSHOT_NOT_ZIP, SNAPSHOT_UNREADABLE, SNAPSHOT_VERSION, Refusal
 from alveary.model.cell import Cell
+from alveary.model.dav_semantics import SEMANTICS
 from alveary.model.entities import Entity, EntityKind, Link
 from alveary.model.names import MAIN_BOX, ResourceName
 from alveary.model.tree import Content, Node, NodeKind
@@ -326,7 +327,7 @@ class _Tree:
         segment = path.segments[-1]
         if meta.kind is not NodeKind.BOX:
             name = segment if meta.name is None else meta.name
-            strict = self._ports.config.dav.semantics == "personium"
+            strict = SEMANTICS[self._ports.config.dav.semantics].strict_names
             try:
                 return ResourceName.parse(name, longest=_NAME_CHARS, strict=strict)
             except Refusal:

@@ -1,52 +1,29 @@
-"""The XML of WebDAV: multistatus answers, PROPPATCH and MKCOL bodies.
+"""The XML of WebDAV: multistatus answers, the bodies of PROPFIND, PROPPATCH and MKCOL.
 
 Answers are put together as text, for speed: every value that came from outside goes through :func:`xml.escape`, and
-stored properties are XML that was parsed when it came. What does not belong here: what may be seen or set.
+stored properties are XML that was parsed when it came. What does not belong here: which
+properties there are (``dav_properties``), and what may be seen or set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
 
 from alveary.errors import XML_CONTENT, XML_UNREADABLE, Refusal
 from alveary.model.privileges import PERSONIUM_NAMESPACE
-from alveary.model.tree import Node, NodeKind
+from alveary.model.tree import NodeKind
 from alveary.wire import xml
-from alveary.wire.http_dates import http_date, iso_date
-from alveary.wire.xml import DAV
+from alveary.wire.xml import DAV, XML_LANG
 
 OPEN: Final = '<?xml version="1.0" encoding="utf-8"?>\n<multistatus xmlns="DAV:">'
 CLOSE: Final = "</multistatus>"
-
-LIVE: Final = frozenset(
-    f"{name}@DAV:"
-    for name in (
-        "acl",
-        "creationdate",
-        "getcontentlength",
-        "getcontenttype",
-        "getetag",
-        "getlastmodified",
-        "lockdiscovery",
-        "resourcetype",
-        "supportedlock",
-    )
-)
-"""The properties that the unit itself keeps: no client sets or removes them."""
-
-_RESOURCE_TYPE: Final[dict[NodeKind, str]] = {
-    NodeKind.FILE: "",
-    NodeKind.CELL: "<collection/>",
-    NodeKind.BOX: "<collection/>",
-    NodeKind.COLLECTION: "<collection/>",
-    NodeKind.ODATA: f'<collection/><p:odata xmlns:p="{PERSONIUM_NAMESPACE}"/>',
-    NodeKind.SERVICE: f'<collection/><p:service xmlns:p="{PERSONIUM_NAMESPACE}"/>',
-    NodeKind.STREAM: f'<collection/><p:stream xmlns:p="{PERSONIUM_NAMESPACE}"/>',
-}
 
 COLLECTION_KINDS: Final[dict[str, NodeKind]] = {
     f"{{{PERSONIUM_NAMESPACE}}}odata": NodeKind.ODATA,
@@ -58,79 +35,58 @@ COLLECTION_KINDS: Final[dict[str, NodeKind]] = {
 # Answers
 
 
-def response(href: str, properties: str) -> str:
-    """One resource of a multistatus with its properties."""
-    return (
-        f"<response><href>{xml.escape(href)}</href><propstat><prop>{properties}</prop>"
-        "<status>HTTP/1.1 200 OK</status></propstat></response>"
-    )
+def response(href: str, propstats: str) -> str:
+    """One resource of a multistatus, with its rendered *propstats*."""
+    return f"<response><href>{xml.escape(href)}</href>{propstats}</response>"
 
 
-def node_properties(node: Node, *, acl: str = "", extra: str = "") -> str:
-    """All properties of *node*; *acl* is the rendered ``acl`` property, *extra* others, both empty when not shown."""
-    return (
-        common_properties(node.published_ms, node.updated_ms)
-        + (_file_properties(node) if node.kind is NodeKind.FILE else "")
-        + f"<resourcetype>{_RESOURCE_TYPE[node.kind]}</resourcetype>"
-        + acl
-        + extra
-        + "".join(node.properties.values())
-    )
+def propstat(properties: str, status: str = "200 OK") -> str:
+    """Rendered *properties* that share a status, said by the tail of its line."""
+    return f"<propstat><prop>{properties}</prop><status>HTTP/1.1 {status}</status></propstat>"
 
 
-def common_properties(published_ms: int, updated_ms: int) -> str:
-    """The times of a resource."""
-    return (
-        f"<creationdate>{iso_date(published_ms)}</creationdate>"
-        f"<getlastmodified>{http_date(updated_ms)}</getlastmodified>"
-    )
-
-
-def _file_properties(node: Node) -> str:
-    return file_properties(node.content.size_bytes if node.content else 0, node.media_type)
-
-
-def file_properties(size_bytes: int, media_type: str | None) -> str:
-    """What only files have."""
-    return (
-        f"<getcontentlength>{size_bytes}</getcontentlength>"
-        f"<getcontenttype>{xml.escape(media_type or 'application/octet-stream')}</getcontenttype>"
-    )
+@lru_cache(maxsize=1024)
+def empty(key: str) -> str:
+    """The element of that key (``localName@namespace``) without a value, where ``DAV:`` is the default namespace."""
+    name, _, namespace = key.partition("@")
+    return f"<{name}/>" if namespace == "DAV:" else f'<{name} xmlns="{xml.escape(namespace)}"/>'
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one property that a PROPPATCH named: the element as it came, and an HTTP status line's tail."""
+    """What became of one property that a PROPPATCH named: its key, its element as it came, a status line's tail."""
 
+    key: str
     element: str
     status: str
 
 
-def patched(href: str, outcomes: Sequence[Outcome]) -> bytes:
-    """The answer to a PROPPATCH: a propstat for each status, in the order of their first appearance."""
+def patched(href: str, outcomes: Sequence[Outcome], *, values: bool) -> bytes:
+    """The answer to a PROPPATCH: a propstat for each status, in the order of their first appearance.
+
+    *values*: elements are repeated as they came; else their names alone are told.
+    """
     groups: dict[str, list[str]] = {}
     for outcome in outcomes:
-        groups.setdefault(outcome.status, []).append(outcome.element)
-    stats = "".join(
-        f"<propstat><prop>{''.join(elements)}</prop><status>HTTP/1.1 {status}</status></propstat>"
-        for status, elements in groups.items()
-    )
-    return f"{OPEN}<response><href>{xml.escape(href)}</href>{stats}</response>{CLOSE}".encode()
+        groups.setdefault(outcome.status, []).append(outcome.element if values else empty(outcome.key))
+    stats = "".join(propstat("".join(elements), status) for status, elements in groups.items())
+    return f"{OPEN}{response(href, stats)}{CLOSE}".encode()
 
 
 # Bodies
 
 
 @dataclass(frozen=True, slots=True)
-class PropertyUpdate:
-    """What a PROPPATCH asks for: ``localName@namespace`` to the element's XML to set, and elements to remove."""
+class PropertyChange:
+    """One property that a PROPPATCH names: its key, its element, and whether it is to go."""
 
-    to_set: Mapping[str, str]
-    to_remove: Mapping[str, str]
+    key: str
+    element: str
+    removed: bool = False
 
 
-def parse_property_update(text: bytes, *, max_depth: int) -> PropertyUpdate:
-    """The body of a PROPPATCH. Within it, what is set is set first, then what is removed is removed.
+def parse_property_update(text: bytes, *, max_depth: int) -> tuple[PropertyChange, ...]:
+    """What the body of a PROPPATCH asks for, in the order of the document.
 
     Raises:
         Refusal: XML_UNREADABLE, XML_CONTENT.
@@ -138,39 +94,79 @@ def parse_property_update(text: bytes, *, max_depth: int) -> PropertyUpdate:
     root = xml.parse(text, max_depth=max_depth)
     if root.tag != f"{DAV}propertyupdate":
         raise Refusal(XML_CONTENT)
-    return PropertyUpdate(_named(root, f"{DAV}set"), _named(root, f"{DAV}remove"))
+    parts = [part for part in root if part.tag in _REMOVES]
+    return tuple(change for part in parts for change in _changes(part, removed=_REMOVES[part.tag]))
 
 
-def _named(root: etree._Element, group: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in root.findall(group):
-        properties = part.find(f"{DAV}prop")
-        if properties is None:
-            raise Refusal(XML_CONTENT)
-        for element in properties:
-            name = etree.QName(element)
-            element.tail = None
-            found[f"{name.localname}@{name.namespace or ''}"] = _standing_alone(element)
-    return found
+_REMOVES: Final = {f"{DAV}set": False, f"{DAV}remove": True}
+
+
+def _changes(part: etree._Element, *, removed: bool) -> Iterator[PropertyChange]:
+    properties = part.find(f"{DAV}prop")
+    if properties is None:
+        raise Refusal(XML_CONTENT)
+    for element in properties:
+        _keep_language(element)
+        yield PropertyChange(_key(element), _standing_alone(element), removed)
+
+
+def _key(element: etree._Element) -> str:
+    name = etree.QName(element)
+    return f"{name.localname}@{name.namespace or ''}"
+
+
+def _keep_language(element: etree._Element) -> None:
+    """Write the language of the text into *element* itself, when it is said further up."""
+    above = next((each.get(XML_LANG) for each in element.iterancestors() if each.get(XML_LANG) is not None), None)
+    if above is not None and element.get(XML_LANG) is None:
+        element.set(XML_LANG, above)
 
 
 def _standing_alone(element: etree._Element) -> str:
     """The element's XML with every namespace it uses declared in it, a missing one undeclared."""
     text = etree.tostring(element, encoding="unicode", with_tail=False)
-    if etree.QName(element).namespace is None and "xmlns=" not in text.split(">", 1)[0]:
-        end = len(etree.QName(element).localname) + 1
-        text = f'{text[:end]} xmlns=""{text[end:]}'
+    if None not in element.nsmap and any(etree.QName(each).namespace is None for each in element.iter()):
+        end = re.search(r"[\s/>]", text)
+        at = end.start() if end else len(text)
+        text = f'{text[:at]} xmlns=""{text[at:]}'
     return text
 
 
-def check_propfind(text: bytes, *, max_depth: int) -> None:
-    """Return when the body of a PROPFIND is empty or one; which properties it names makes no difference.
+class Form(Enum):
+    """Which properties a PROPFIND asks for."""
+
+    ALL = auto()
+    NAMES = auto()
+    THESE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a PROPFIND asks for: all properties, those of ``keys`` beside them; names alone; or those of ``keys``."""
+
+    form: Form = Form.ALL
+    keys: tuple[str, ...] = ()
+
+
+_FORMS: Final = {f"{DAV}allprop": Form.ALL, f"{DAV}propname": Form.NAMES, f"{DAV}prop": Form.THESE}
+
+
+def parse_propfind(text: bytes, *, max_depth: int) -> Asked:
+    """What the body of a PROPFIND asks for; all when it is empty, or says nothing that is known.
 
     Raises:
         Refusal: XML_UNREADABLE.
     """
-    if text.strip() and xml.parse(text, max_depth=max_depth).tag != f"{DAV}propfind":
+    if not text.strip():
+        return Asked()
+    root = xml.parse(text, max_depth=max_depth)
+    if root.tag != f"{DAV}propfind":
         raise Refusal(XML_UNREADABLE)
+    asked = next((element for element in root if element.tag in _FORMS), None)
+    if asked is None or _FORMS[asked.tag] is Form.ALL:
+        beside = root.find(f"{DAV}include")
+        return Asked(Form.ALL, () if beside is None else tuple(map(_key, beside)))
+    return Asked(_FORMS[asked.tag], tuple(dict.fromkeys(map(_key, asked))))
 
 
 class InvalidResourceType(Exception):  # noqa: N818 - it has an answer of its own, in XML

@@ -19,6 +19,7 @@ from alveary.errors import XML_UNREADABLE, Kind, Refusal
 DAV: Final = "{DAV:}"
 PERSONIUM: Final = "{urn:x-personium:xmlns}"
 XML_BASE: Final = "{http://www.w3.org/XML/1998/namespace}base"
+XML_LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 
 _DOCTYPE: Final = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ENCODED: Final = (("utf-16", (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")), ("utf-8", (b"",)))

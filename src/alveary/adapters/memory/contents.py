@@ -5,12 +5,13 @@ What does not belong here: when a change becomes visible (``versions``), the rul
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from alveary.adapters.memory.evaluation import Evaluation
 from alveary.errors import ENTITY_EXISTS, Refusal
+from alveary.model import acl as acls
 from alveary.model.entities import Entity, EntityKind, JsonValue, Link
 from alveary.model.locks import Lock, Locks
 from alveary.model.names import MAIN_BOX
@@ -166,6 +167,14 @@ class MemoryNodes:
         collections = [node for node in self._below(node_id) if node.kind is not NodeKind.FILE]
         return max([1 + await self.height(node.id) for node in collections], default=0)
 
+    async def guarded(self, node_id: str) -> AsyncIterator[tuple[Node, ...]]:
+        """The nodes below the node of that id that have an ACL, each after those that lead to it from there."""
+        for node in self._below(node_id):
+            if node.acl != acls.EMPTY:
+                yield (node,)
+            async for chain in self.guarded(node.id):
+                yield (node, *chain)
+
     # Writing
 
     async def save(self, node: Node) -> None:
@@ -184,6 +193,17 @@ class MemoryNodes:
         self.path_freed = True
         there = self._nodes[node.id]
         self._nodes[node.id] = replace(there, parent=node.parent, name=node.name, version=node.version)
+
+    async def copy_below(self, source: str, target: Node, new_id: Callable[[], str]) -> list[tuple[str, str]]:
+        """All that is below the node of id *source* once more below *target*, which is saved and empty."""
+        odata: list[tuple[str, str]] = []
+        for node in self._below(source):
+            times = target.published_ms, target.updated_ms
+            twin = replace(node, id=new_id(), parent=target.id, version=1, published_ms=times[0], updated_ms=times[1])
+            self._nodes[twin.id] = twin
+            odata += [(node.id, twin.id)] if node.kind is NodeKind.ODATA else []
+            odata += await self.copy_below(node.id, twin, new_id)
+        return odata
 
     async def remove(self, node_id: str) -> None:
         """Remove the node of that id and all below it."""
@@ -262,6 +282,12 @@ class MemoryEntities:
         candidates = (entity for entity in self._entities.values() if not kinds or entity.kind in kinds)
         return sorted(each.id for each in candidates if any(there == target for _, there in each.refs))
 
+    async def of_collection(self, node_id: str) -> AsyncIterator[Entity]:
+        """The schema and user data of the OData collection at the node of that id, types before what is theirs."""
+        types = [entity for entity in _scoped(self._state, node_id) if entity.kind in _SCHEMA]
+        for entity in types + [inner for each in types for inner in _scoped(self._state, each.id)]:
+            yield entity
+
     async def save(self, entity: Entity) -> None:
         """Make or replace the entity of that id with its N:1 links.
 
@@ -307,6 +333,7 @@ class MemoryLinks:
     """The N:N links of a cell."""
 
     def __init__(self, state: ContentsState) -> None:
+        self._state = state
         self._links = state.links
         self._entities = state.entities
 
@@ -328,6 +355,13 @@ class MemoryLinks:
         """All links."""
         for _, link in sorted(self._links.items()):
             yield link
+
+    async def of_collection(self, node_id: str) -> AsyncIterator[Link]:
+        """The links between entities of the OData collection at the node of that id."""
+        ids = {entity.id async for entity in MemoryEntities(self._state).of_collection(node_id)}
+        for link in list(self._links.values()):
+            if link.id1 in ids:
+                yield link
 
     async def count(self) -> int:
         """How many links there are."""

@@ -77,6 +77,14 @@ class _Answers:
         self._rows = 0
 
 
+_OF_A_TYPE: Final = (
+    EntityKind.PROPERTY,
+    EntityKind.COMPLEX_TYPE_PROPERTY,
+    EntityKind.ASSOCIATION_END,
+    EntityKind.USER_DATA,
+)
+
+
 class SqliteEntities:
     """The entities of a cell."""
 
@@ -166,6 +174,11 @@ class SqliteEntities:
         )
         return [entity_id for entity_id, kind in rows if not kinds or kind in kinds]
 
+    async def of_collection(self, node_id: str) -> AsyncIterator[Entity]:
+        """The schema and user data of the OData collection at the node of that id, types before what is theirs."""
+        for row in self._connection.execute(_in_collection(_COLUMNS), (node_id,)):
+            yield _entity(*row)
+
     async def save(self, entity: Entity) -> None:
         """Make or replace the entity of that id with its N:1 links.
 
@@ -254,6 +267,16 @@ class SqliteEntities:
         return None if row is None else _entity(*row)
 
 
+def _in_collection(columns: str) -> str:
+    """A query for those columns of what belongs to the OData collection at the node of the id that is bound."""
+    types = f"FROM entity WHERE kind IN ('{EntityKind.ENTITY_TYPE}', '{EntityKind.COMPLEX_TYPE}') AND scope = ?1"
+    kinds = ", ".join(f"'{kind.value}'" for kind in _OF_A_TYPE)
+    return (
+        f"SELECT {columns} {types} UNION ALL SELECT {columns}"  # nosec B608 - literals of this file
+        f" FROM (SELECT id AS type {types}) CROSS JOIN entity ON kind IN ({kinds}) AND scope = type"
+    )
+
+
 class SqliteSchemas:
     """The schemas of a cell's OData collections, remembered until an entity of one changes."""
 
@@ -311,6 +334,15 @@ class SqliteLinks:
         """All links, in bounded memory."""
         query = "SELECT type1, id1, type2, id2, published_ms, updated_ms, box, node FROM link"
         for row in self._connection.execute(query):
+            yield Link(*row)
+
+    async def of_collection(self, node_id: str) -> AsyncIterator[Link]:
+        """The links between entities of the OData collection at the node of that id."""
+        query = (
+            "SELECT type1, id1, type2, id2, link.published_ms, link.updated_ms, link.box, link.node"
+            f" FROM ({_in_collection('entity.id')}) AS one CROSS JOIN link ON link.id1 = one.id"  # nosec B608
+        )
+        for row in self._connection.execute(query, (node_id,)):
             yield Link(*row)
 
     async def count(self) -> int:

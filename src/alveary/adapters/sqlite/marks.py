@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from alveary.adapters.sqlite.indexes import PropertyIndexes
+from alveary.adapters.sqlite.orphans import Orphans
 from alveary.adapters.sqlite.words import WordIndexes
 from alveary.model.tree import Node
 from alveary.model.user_edm import Schema
@@ -45,6 +46,7 @@ class Marks:
     schemas: dict[tuple[int, str], Schema] = field(default_factory=dict)
     indexes: PropertyIndexes = field(default_factory=PropertyIndexes)
     words: WordIndexes = field(default_factory=WordIndexes)
+    orphans: Orphans = field(default_factory=Orphans)
 
     def keep_body(self) -> bool:
         """A body has succeeded; whether it freed a path."""

@@ -6,7 +6,7 @@ changes. What does not belong here: privileges, and rules of what may stand wher
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final
@@ -15,6 +15,7 @@ import apsw
 import orjson
 
 from alveary.adapters.sqlite.marks import Marks
+from alveary.adapters.sqlite.orphans import COLLECTIONS, let_go
 from alveary.model import acl as acls
 from alveary.model.acl import Acl
 from alveary.model.entities import EntityKind
@@ -29,8 +30,13 @@ _INSERT: Final = f"INSERT INTO node ({_COLUMNS}, inline) VALUES (?,?,?,?,?,?,?,?
 _SUBTREE: Final = (
     "WITH RECURSIVE sub(id) AS (VALUES(?) UNION ALL SELECT node.id FROM node JOIN sub ON node.parent = sub.id) "
 )
-_SCHEMA_OF_SUBTREE: Final = (
-    "SELECT id FROM entity WHERE kind IN ('EntityType', 'ComplexType') AND scope IN (SELECT id FROM sub)"
+_COPY: Final = f"""
+INSERT INTO node ({_COLUMNS}, inline)
+SELECT copied.new, above.new, name, kind, 1, ?1, ?2, acl, properties, media_type, size_bytes, sha256, blob, inline
+FROM copied CROSS JOIN node ON node.id = copied.old CROSS JOIN copied AS above ON above.old = node.parent
+"""  # nosec B608
+_SCHEMA_BELOW: Final = (
+    "SELECT id FROM entity WHERE kind IN ('EntityType', 'ComplexType') AND scope IN (SELECT id FROM collection)"
 )
 _REMEMBERED: Final = 10_000
 _NODE_BYTES: Final = 1_024
@@ -222,23 +228,36 @@ class SqliteNodes:
     async def totals(self) -> tuple[int, int]:
         """How many nodes there are, and how many bytes their files hold."""
         count, size_bytes = self._connection.execute("SELECT count(*), total(size_bytes) FROM node").get
-        return count, int(size_bytes)
+        gone = self._connection.execute("SELECT total(nodes), total(size_bytes) FROM orphan").get
+        return count - int(gone[0]), int(size_bytes - gone[1])
 
     async def height(self, node_id: str) -> int:
         """How many levels of collections are below the node of that id; 0 for one that holds files only."""
         query = (
             "WITH RECURSIVE below(id, level) AS (VALUES(?, 0) UNION ALL SELECT node.id, level + 1"
-            " FROM node JOIN below ON node.parent = below.id WHERE node.kind <> 'dav.file')"
+            " FROM below CROSS JOIN node ON node.parent = below.id AND node.kind <> 'dav.file')"
             " SELECT max(level) FROM below"
         )
         return int(self._connection.execute(query, (node_id,)).get)
+
+    async def guarded(self, node_id: str) -> AsyncIterator[tuple[Node, ...]]:
+        """The nodes below the node of that id that have an ACL, each after those that lead to it from there."""
+        query = f"{_SUBTREE} SELECT node.id FROM sub CROSS JOIN node USING (id) WHERE acl IS NOT NULL AND id <> ?"  # nosec B608
+        for (found,) in self._connection.execute(query, (node_id, node_id)).fetchall():
+            chain: tuple[Node, ...] = (self._get(str(found)),)
+            while chain[0].parent != node_id:
+                chain = (self._get(chain[0].parent), *chain)
+            yield chain
+
+    def _get(self, node_id: str) -> Node:
+        return _node(*self._connection.execute(f"SELECT {_COLUMNS}, NULL FROM node WHERE id = ?", (node_id,)).get)  # nosec B608
 
     # Writing
 
     async def save(self, node: Node) -> None:
         """Make or replace the node of that id. Bytes that a replaced file held are dropped."""
+        old = self._blob_to_go(node) if node.kind is NodeKind.FILE else None
         if node.kind is NodeKind.FILE:
-            self._replace_blob(node.id, node.content.blob if node.content else None)
             self._marks.touched_files.append((node.parent, node.name, node))
         else:
             self.touch()
@@ -249,6 +268,8 @@ class SqliteNodes:
             " size_bytes=excluded.size_bytes, sha256=excluded.sha256, blob=excluded.blob, inline=excluded.inline",
             _values(node),
         )
+        if old is not None:
+            self._marks.dropped += let_go(self._connection, (old,))
         if node.version == 1 and node.parent in self._counts:
             self._counts[node.parent] += 1
 
@@ -272,6 +293,22 @@ class SqliteNodes:
             (node.parent, node.name, node.version, node.id),
         )
 
+    async def copy_below(self, source: str, target: Node, new_id: Callable[[], str]) -> list[tuple[str, str]]:
+        """All that is below the node of id *source* once more below *target*, which is saved and empty."""
+        execute = self._connection.execute
+        self.touch()
+        execute("CREATE TEMP TABLE IF NOT EXISTS copied (old TEXT PRIMARY KEY, new TEXT NOT NULL) WITHOUT ROWID")
+        below = execute(f"{_SUBTREE} SELECT id FROM sub WHERE id <> ?", (source, source)).fetchall()  # nosec B608
+        pairs = [(old, new_id()) for (old,) in below]
+        self._connection.executemany("INSERT INTO copied VALUES (?, ?)", pairs)
+        # The roots are no rows to be made, but parents of such.
+        execute("INSERT INTO copied VALUES (?, ?)", (source, target.id))
+        execute(f"{_COPY} WHERE node.id <> ?3", (target.published_ms, target.updated_ms, source))
+        query = "SELECT old, new FROM copied JOIN node ON node.id = old AND node.kind = 'col.odata'"
+        odata = [(str(old), str(new)) for old, new in execute(query)]
+        execute("DELETE FROM copied")
+        return odata
+
     async def remove(self, node_id: str) -> None:
         """Remove the node of that id and all below it."""
         execute = self._connection.execute
@@ -280,17 +317,17 @@ class SqliteNodes:
         kind = execute("SELECT kind FROM node WHERE id = ?", (node_id,)).get
         if kind == NodeKind.FILE:
             self._touch_file(node_id)
-            self._discard("id = ?", node_id)
-            execute("DELETE FROM node WHERE id = ?", (node_id,))
-            return
-        self.touch()
-        self._discard(f"id IN ({_SUBTREE} SELECT id FROM sub)", node_id)  # nosec B608
-        self._remove_odata(node_id)
-        execute(f"{_SUBTREE} DELETE FROM node WHERE id IN (SELECT id FROM sub)", (node_id,))  # nosec B608
+        else:
+            self.touch()
+            self._remove_odata(node_id)
+            self._marks.dropped += self._marks.orphans.leave(self._connection, node_id)
+        blob = execute("DELETE FROM node WHERE id = ? RETURNING blob", (node_id,)).get
+        if blob is not None:
+            self._marks.dropped += let_go(self._connection, (blob,))
 
     def _remove_odata(self, node_id: str) -> None:
         execute = self._connection.execute
-        schema = f"{_SUBTREE} {_SCHEMA_OF_SUBTREE}"
+        schema = f"{COLLECTIONS} {_SCHEMA_BELOW}"
         if execute(f"{schema} LIMIT 1", (node_id,)).get is None:
             return
         self._marks.schema_touched = True
@@ -311,19 +348,15 @@ class SqliteNodes:
         execute("DELETE FROM entity WHERE id IN (SELECT id FROM doomed)")
         execute("DELETE FROM doomed")
 
-    def _replace_blob(self, node_id: str, blob: str | None) -> None:
-        """Let go of the blob of that file, if it has another than *blob*; a file just found needs no second look."""
-        if node_id not in self._blobs:
-            self._discard("id = ? AND blob IS NOT ?", node_id, blob)
-        elif self._blobs[node_id] not in {None, blob}:
-            self._discard("id = ?", node_id)
-        self._blobs[node_id] = blob
-
-    def _discard(self, where: str, *values: str | None) -> None:
-        query = f"SELECT blob FROM node WHERE blob IS NOT NULL AND {where}"  # nosec B608
-        for (blob,) in self._connection.execute(query, values).fetchall():
-            self._connection.execute("INSERT OR IGNORE INTO garbage (blob) VALUES (?)", (blob,))
-            self._marks.dropped.append(str(blob))
+    def _blob_to_go(self, node: Node) -> str | None:
+        """The blob that the file of that id has and *node* has not; one just found needs no second look."""
+        new = node.content.blob if node.content else None
+        if node.id in self._blobs:
+            old = self._blobs[node.id]
+        else:
+            old = self._connection.execute("SELECT blob FROM node WHERE id = ?", (node.id,)).get
+        self._blobs[node.id] = new
+        return old if old != new else None
 
     # Remembering
 

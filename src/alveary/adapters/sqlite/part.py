@@ -76,7 +76,7 @@ class Part(Generic[Tx]):
             pinned=self.database.pinned,
         )
         self.before_first_write: Callable[[], Awaitable[None]] | None = None
-        self._indexing: asyncio.Future[None] | None = None
+        self._tending: asyncio.Future[None] | None = None
         self._query_s = shared.query_s
         self._threads = shared.threads
         self._blob_table = blob_table
@@ -96,7 +96,7 @@ class Part(Generic[Tx]):
             Refusal: QUERY_TOO_LONG, or what *body* raises.
         """
         answer = await self.database.look(body, self._query_s)
-        self._index()
+        self._tend()
         return answer
 
     async def scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
@@ -117,17 +117,21 @@ class Part(Generic[Tx]):
             announce, self.before_first_write = self.before_first_write, None
             await announce()
         answer = await self.database.write(body)
-        self._index()
+        self._tend()
         return answer
 
-    # Indexes that queries would have used
+    # What is done for others after the answer: indexes that queries would have used, rows of trees that are gone
 
-    def _index(self) -> None:
-        if (self.marks.indexes.wanted or self.marks.words.wanted) and self._indexing is None:
-            self._indexing = asyncio.ensure_future(self._make_indexes())
+    def _tend(self) -> None:
+        if self._tending is None and self._is_behind:
+            self._tending = asyncio.ensure_future(self._catch_up())
 
-    async def _make_indexes(self) -> None:
-        indexes, words = self.marks.indexes, self.marks.words
+    @property
+    def _is_behind(self) -> bool:
+        return self.marks.indexes.wanted or self.marks.words.wanted or self.marks.orphans.wanted
+
+    async def _catch_up(self) -> None:
+        indexes, words, orphans = self.marks.indexes, self.marks.words, self.marks.orphans
 
         async def make(tx: Tx) -> list[str]:
             return indexes.make(self._connection_of(tx))
@@ -135,29 +139,34 @@ class Part(Generic[Tx]):
         async def step(tx: Tx) -> str | None:
             return words.step(self._connection_of(tx))
 
+        async def sweep(tx: Tx) -> None:
+            self.marks.dropped += orphans.step(self._connection_of(tx))
+
         try:
-            while indexes.wanted:  # queries want others while these are made
-                indexes.made(await self.database.write(make))
-            while words.wanted:
-                scope = await self.database.write(step)
-                if scope is not None:
-                    words.made(scope)
-        except Refusal:  # the contents are locked, or the disk is full: a later query wants them again
+            while self._is_behind:  # others are wanted while these are made
+                if indexes.wanted:
+                    indexes.made(await self.database.write(make))
+                elif words.wanted:
+                    if (scope := await self.database.write(step)) is not None:
+                        words.made(scope)
+                else:
+                    await self.database.write(sweep)
+        except Refusal:  # the contents are locked, or the disk is full: another write or query begins again
             pass
         finally:
-            self._indexing = None
+            self._tending = None
 
     @property
     def busy(self) -> bool:
         """Whether it must stay open: something is written, or going to be, or read for long."""
-        return self._indexing is not None or self.database.busy
+        return self._tending is not None or self.database.busy
 
     async def settle(self) -> None:
-        """Return when every write that was accepted before has ended; an index goes on after the next start."""
-        if self._indexing is not None:
-            self._indexing.cancel()
-            await asyncio.wait([self._indexing])
-            self._indexing = None
+        """Return when every write that was accepted before has ended; the rest goes on after the next start."""
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.wait([self._tending])
+            self._tending = None
         await self.database.settle()
 
     # Blobs that no row names
@@ -197,6 +206,7 @@ class Part(Generic[Tx]):
             self._execute(tx, "DELETE FROM garbage", [()])
 
         self.database.apply_now(forget)
+        self._tend()
 
     async def _named_blobs(self, tx: Tx) -> set[str]:
         query = f"SELECT blob FROM {self._blob_table} WHERE blob IS NOT NULL"  # nosec B608 - a literal of this file
@@ -246,6 +256,7 @@ def open_contents(folder: Path, cell_id: str, shared: Shared, outbox_rows: int) 
     schema.upgrade(part.database.writer, folder / DATABASE, schema.CONTENTS)
     marks.indexes.load(part.database.writer)
     marks.words.load(part.database.writer)
+    marks.orphans.load(part.database.writer)
     part.database.advance(part.database.read_now(_latest_ms) + 1)
     return part
 

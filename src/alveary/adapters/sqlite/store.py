@@ -316,7 +316,8 @@ class SqliteStore:
         for cell_id, opened in self._cells.items():
             for part in opened.parts():
                 await part.settle()
-            if opened.keep is None or not await opened.keep.read(_jobs):
+            swept = opened.contents is None or not opened.contents.marks.orphans.wanted
+            if swept and (opened.keep is None or not await opened.keep.read(_jobs)):
                 finished.append(cell_id)
             for part in opened.parts():
                 part.close()

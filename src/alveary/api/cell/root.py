@@ -12,18 +12,20 @@ import orjson
 
 from alveary.errors import METHOD_NOT_ALLOWED, PRECONDITION_HEADER, RELAY_URL_UNSET, Refusal
 from alveary.http.call import Call
-from alveary.http.dav import depth_of, read_xml
+from alveary.http.dav import levels_of, read_propfind, read_xml
 from alveary.http.response import Response, allowing
+from alveary.model.cell import Cell
 from alveary.model.names import MAIN_BOX
-from alveary.model.privileges import CellPrivilege
+from alveary.model.privileges import PERSONIUM_NAMESPACE, CellPrivilege
 from alveary.usecases import cells, pages, properties
-from alveary.usecases.files import etag_of
+from alveary.usecases.files import etag_of, semantics_of
 from alveary.usecases.properties import ShownAce
-from alveary.wire import acl_xml, dav_xml, xml
+from alveary.wire import acl_xml, dav_properties, dav_xml, xml
 from alveary.wire.acl_xml import WrittenAce
 
 XML: Final = "application/xml"
 HOME_PROPERTY: Final = "relayhtmlurl"
+_STATUS: Final = f"cellstatus@{PERSONIUM_NAMESPACE}"
 ALLOWED: Final = ("OPTIONS", "GET", "PROPFIND", "PROPPATCH", "ACL", "DELETE")
 
 
@@ -63,26 +65,30 @@ async def _page(call: Call) -> Response:
 
 
 async def propfind(call: Call) -> Response:
-    """PROPFIND {cell}: 207 with all properties, the status of the cell among them; Depth 0 when there is none.
+    """PROPFIND {cell}: 207 with its properties, the status of the cell among them; Depth 0 when there is none.
 
     Source: API reference 290.
     """
     call.access.require(CellPrivilege.PROPFIND)
-    depth_of(call, default=0)
-    dav_xml.check_propfind(await read_xml(call), max_depth=call.ports.config.limits.xml_depth)
+    levels_of(call, implied="0")
+    asked = await read_propfind(call)
     cell, shown = await properties.find_of_cell(call.ports, call.access)
     url = call.urls.cell_url(cell.name)
-    acl = ""
+    acl = None
     if shown.aces is not None:
         level = shown.node.acl.require_schema_authz
         acl = acl_xml.render([_written(ace) for ace in shown.aces], level, f"{url}__role/{MAIN_BOX}/")
-    status = f'<p:cellstatus xmlns:p="urn:x-personium:xmlns">{cell.status.value}</p:cellstatus>'
-    body = dav_xml.response(url.rstrip("/"), dav_xml.node_properties(shown.node, acl=acl, extra=status))
+    known = dav_properties.of_node(shown.node, cell.name, acl=acl) | {_STATUS: _cell_status(cell)}
+    body = dav_xml.response(url.rstrip("/"), dav_properties.propstats(known, asked))
     return Response(
         207,
         {"content-type": XML, "etag": str(etag_of(shown.node))},
         f"{dav_xml.OPEN}{body}{dav_xml.CLOSE}".encode(),
     )
+
+
+def _cell_status(cell: Cell) -> str:
+    return f'<p:cellstatus xmlns:p="{PERSONIUM_NAMESPACE}">{cell.status.value}</p:cellstatus>'
 
 
 def _written(ace: ShownAce) -> WrittenAce:
@@ -96,10 +102,11 @@ async def proppatch(call: Call) -> Response:
     """
     call.access.require_owned()
     limits = call.ports.config.limits
-    update = dav_xml.parse_property_update(await read_xml(call), max_depth=limits.xml_depth)
-    etag, outcomes = await properties.patch_cell(call.ports, call.access, update)
+    changes = dav_xml.parse_property_update(await read_xml(call), max_depth=limits.xml_depth)
+    etag, outcomes = await properties.patch_cell(call.ports, call.access, changes)
     href = call.urls.cell_url(call.here.name).rstrip("/")
-    return Response(207, {"content-type": XML, "etag": str(etag)}, dav_xml.patched(href, outcomes))
+    values = semantics_of(call.ports).echoes_values
+    return Response(207, {"content-type": XML, "etag": str(etag)}, dav_xml.patched(href, outcomes, values=values))
 
 
 async def acl(call: Call) -> Response:

@@ -1,18 +1,16 @@
-"""Files and collections: GET, PUT, POST, DELETE, MKCOL, MOVE, OPTIONS.
+"""Files and collections: GET, PUT, POST, DELETE, MKCOL, OPTIONS.
 
-What does not belong here: properties and ACLs.
+What does not belong here: COPY and MOVE (``transfers``), properties and ACLs (``properties``).
 """
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Final
-from urllib.parse import urljoin, urlsplit
 
 from alveary.errors import (
-    BAD_DEPTH,
     BAD_HEADER,
-    HEADER_MISSING,
+    MEDIA_TYPE_UNSUPPORTED,
     METHOD_NOT_ALLOWED,
     NOT_IMPLEMENTED,
     Kind,
@@ -26,9 +24,8 @@ from alveary.model.privileges import BoxPrivilege
 from alveary.model.tree import SOURCE_COLLECTION, NodeKind
 from alveary.usecases import files
 from alveary.usecases.access import BoxPath, Need
-from alveary.usecases.files import Move, OpenFile, etag_of
+from alveary.usecases.files import OpenFile, etag_of
 from alveary.wire.dav_xml import InvalidResourceType, parse_mkcol
-from alveary.wire.urls import decode_path
 
 XML: Final = "application/xml"
 
@@ -40,22 +37,20 @@ GET_REFUSED: Final[dict[NodeKind, Kind]] = {
 """Why a collection of that kind is not read as one."""
 
 _EVERYTHING: Final = "OPTIONS, GET, PUT, DELETE, MKCOL, PROPFIND, PROPPATCH, ACL"
-_COLLECTION: Final = "OPTIONS, DELETE, MOVE, PROPFIND, PROPPATCH, ACL"
+_COLLECTION: Final = "OPTIONS, DELETE, COPY, MOVE, PROPFIND, PROPPATCH, ACL"
 ALLOWED: Final[dict[NodeKind | None, str]] = {
     None: _EVERYTHING,
     NodeKind.BOX: _EVERYTHING,
-    NodeKind.COLLECTION: "OPTIONS, GET, PUT, DELETE, MKCOL, MOVE, PROPFIND, PROPPATCH, ACL",
-    NodeKind.FILE: "OPTIONS, GET, PUT, DELETE, MOVE, PROPFIND, PROPPATCH, ACL",
-    NodeKind.ODATA: "OPTIONS, GET, DELETE, MOVE, PROPFIND, PROPPATCH, ACL",
+    NodeKind.COLLECTION: "OPTIONS, GET, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, ACL",
+    NodeKind.FILE: "OPTIONS, GET, PUT, DELETE, COPY, MOVE, PROPFIND, PROPPATCH, ACL",
+    NodeKind.ODATA: "OPTIONS, GET, DELETE, COPY, MOVE, PROPFIND, PROPPATCH, ACL",
     NodeKind.SERVICE: _COLLECTION,
     NodeKind.STREAM: _COLLECTION,
 }
 """What OPTIONS answers about a resource of that kind (None: nothing is there)."""
 
-DAV_CLASSES: Final = {"personium": "1, 2", "rfc4918": "1, 2, 3"}
-"""The classes of WebDAV that are kept to: locks in both, the letter of RFC 4918 in its own."""
-
 _MEDIA_TYPES: Final = {".js": "text/javascript"}
+_XML_TYPES: Final = frozenset({"", "application/xml", "text/xml"})
 _POST: Final = Need(BoxPrivilege.WRITE, BoxPrivilege.WRITE)
 
 
@@ -142,6 +137,8 @@ async def mkcol(call: Call, path: BoxPath) -> Response:
     """
     await call.access.require_at(call.ports, path, files.MAKE)
     limits = call.ports.config.limits
+    if call.request.has_body and files.semantics_of(call.ports).checks_bodies:
+        _check_is_xml(call)
     text = await call.request.read(limits.xml_bytes) if call.request.has_body else b""
     try:
         kind = parse_mkcol(text, max_depth=limits.xml_depth) if text else NodeKind.COLLECTION
@@ -151,49 +148,10 @@ async def mkcol(call: Call, path: BoxPath) -> Response:
     return Response(201, {"etag": str(saved.etag)})
 
 
-async def move(call: Call, path: BoxPath) -> Response:
-    """MOVE {cell}/{box}/{path}: 201 when the destination is new, 204 when a file there was overwritten.
-
-    Source: API reference 309 and 314.
-    """
-    await call.access.require_at(call.ports, path, files.REMOVE if path.segments else files.MOVE_FROM_BOX)
-    headers = call.request.headers
-    if headers.get("depth", "infinity").lower() != "infinity":
-        raise Refusal(BAD_DEPTH, value=headers["depth"])
-    overwrite = headers.get("overwrite", "F")
-    if overwrite.upper() not in {"T", "F"}:
-        raise Refusal(BAD_HEADER, name="Overwrite", value=overwrite)
-    destination = _destination(call, path) if path.segments else path
-    order = Move(destination, overwrite.upper() == "T", change_condition(headers))
-    saved = await files.move(call.ports, call.access, path, order)
-    location = call.urls.resource_url(call.here.name, destination.box, destination.segments)
-    return Response(201 if saved.created else 204, {"etag": str(saved.etag), "location": location})
-
-
-def _destination(call: Call, path: BoxPath) -> BoxPath:
-    """The place that the Destination header names, which must be in the box of *path*."""
-    raw = call.request.headers.get("destination")
-    if not raw:
-        raise Refusal(HEADER_MISSING, name="Destination")
-    bad = Refusal(BAD_HEADER, name="Destination", value=raw)
-    here = call.urls.resource_url(call.here.name, path.box)
-    try:
-        asked, box = urlsplit(urljoin(here, raw)), urlsplit(here)
-        inside = f"{box.path}/"
-        if (asked.scheme, asked.netloc.lower()) not in _own_authorities(call) or not asked.path.startswith(inside):
-            raise bad
-        # Header values come in as Latin-1; a name that was not percent-encoded is UTF-8 underneath.
-        segments = decode_path(asked.path[len(inside) :].encode("latin-1"))
-    except (ValueError, UnicodeError):
-        raise bad from None
-    if not segments:
-        raise bad
-    return BoxPath(path.box, segments)
-
-
-def _own_authorities(call: Call) -> set[tuple[str, str]]:
-    own = urlsplit(call.urls.cell_url(call.here.name))
-    return {(own.scheme, own.netloc), (call.request.scheme, (call.request.authority or own.netloc).lower())}
+def _check_is_xml(call: Call) -> None:
+    media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _XML_TYPES:
+        raise Refusal(MEDIA_TYPE_UNSUPPORTED)
 
 
 async def options(call: Call, path: BoxPath) -> Response:
@@ -206,11 +164,5 @@ async def options(call: Call, path: BoxPath) -> Response:
     allowed = f"{ALLOWED[node.kind if node else None]}, LOCK, UNLOCK"
     if node is not None and files.is_source_collection(place):
         allowed = "OPTIONS, PROPFIND"
-    return Response(
-        200,
-        {
-            "allow": allowed,
-            "access-control-allow-methods": allowed,
-            "dav": DAV_CLASSES[call.ports.config.dav.semantics],
-        },
-    )
+    classes = files.semantics_of(call.ports).classes
+    return Response(200, {"allow": allowed, "access-control-allow-methods": allowed, "dav": classes})

@@ -17,15 +17,21 @@ from alveary.http.response import Response
 from alveary.model.locks import Lock, Trail
 from alveary.usecases import locks
 from alveary.usecases.access import BoxPath, Claim
+from alveary.usecases.files import semantics_of
 from alveary.usecases.locks import Granted, Order
 from alveary.wire import dav_locks
 from alveary.wire.dav_if import If
+from alveary.wire.dav_xml import Asked
 
 XML: Final = "application/xml"
 
 _DEPTHS: Final = {"0": False, "infinity": True}
 _HEEDLESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "POST", "REPORT", "UNLOCK"})
 """The methods that change nothing by themselves: their If header counts for nothing."""
+
+_SUPPORTED: Final = "supportedlock@DAV:"
+_DISCOVERY: Final = "lockdiscovery@DAV:"
+_PROPERTIES: Final = frozenset({_SUPPORTED, _DISCOVERY})
 
 _NOWHERE: Final = BoxPath("", ())
 """A place without locks, where nothing is: what a URL of another cell or host stands for in an If header."""
@@ -71,7 +77,7 @@ async def _refresh(call: Call, path: BoxPath, life_s: int) -> Response:
 
 
 def _body(call: Call, path: BoxPath, held: Lock) -> bytes:
-    return dav_locks.granted(shown(call, path.box, (held,)))
+    return dav_locks.granted(_discovery(call, path, (held,)))
 
 
 async def unlock(call: Call, path: BoxPath) -> Response:
@@ -88,10 +94,18 @@ async def unlock(call: Call, path: BoxPath) -> Response:
 # What every request says and is told
 
 
-def shown(call: Call, box: str, held: Iterable[Lock]) -> str:
-    """The property ``lockdiscovery`` of a resource in *box* with those locks."""
-    here = BoxPath(box, ())
-    return dav_locks.discovery(held, lambda trail: _href(call, here, trail), call.ports.clock.now_ms())
+def are_asked_for(call: Call, asked: Asked) -> bool:
+    """Whether a PROPFIND shows the properties of locks: among all under RFC 4918, else where it names them."""
+    return semantics_of(call.ports).tells_locks or not _PROPERTIES.isdisjoint(asked.keys)
+
+
+def properties(call: Call, box: str, held: Iterable[Lock]) -> dict[str, str]:
+    """The properties ``supportedlock`` and ``lockdiscovery`` of a resource in *box* with those locks, by key."""
+    return {_SUPPORTED: dav_locks.SUPPORTED, _DISCOVERY: _discovery(call, BoxPath(box, ()), held)}
+
+
+def _discovery(call: Call, path: BoxPath, held: Iterable[Lock]) -> str:
+    return dav_locks.discovery(held, lambda trail: _href(call, path, trail), call.ports.clock.now_ms())
 
 
 def claiming(call: Call) -> Call:

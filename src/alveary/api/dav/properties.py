@@ -10,41 +10,52 @@ from typing import Final
 
 from alveary.api.dav import locks
 from alveary.http.call import Call
-from alveary.http.dav import depth_of, read_xml
+from alveary.http.dav import levels_of, read_propfind, read_xml
 from alveary.http.response import Response
+from alveary.model.tree import NodeKind
 from alveary.usecases import properties
 from alveary.usecases.access import BoxPath
+from alveary.usecases.files import semantics_of
 from alveary.usecases.properties import Shown, ShownAce
-from alveary.wire import acl_xml, dav_locks, dav_xml
+from alveary.wire import acl_xml, dav_properties, dav_xml
 from alveary.wire.acl_xml import WrittenAce
+from alveary.wire.dav_xml import Asked
 
 XML: Final = "application/xml"
 
 
 async def propfind(call: Call, path: BoxPath) -> Response:
-    """PROPFIND {cell}/{box}/{path}, Depth 0 or 1: 207 with all properties.
+    """PROPFIND {cell}/{box}/{path}: 207 with the properties that are asked for, of as many levels as Depth says.
 
-    Source: API reference 305, 307 and 382.
+    Source: API reference 305, 307 and 382; RFC 4918, section 9.1. Deviation: docs/deviations.md#propfind.
     """
     await call.access.require_at(call.ports, path, properties.READ)
-    depth = depth_of(call, default=None)
-    dav_xml.check_propfind(await read_xml(call), max_depth=call.ports.config.limits.xml_depth)
-    etag, batches = await properties.find(call.ports, call.access, path, children=depth == 1)
-    return Response(207, {"content-type": XML, "etag": str(etag)}, _multistatus(call, path.box, batches))
+    semantics = semantics_of(call.ports)
+    levels = levels_of(
+        call,
+        implied=None if semantics.needs_depth else "infinity",
+        infinity=semantics.infinity or call.ports.config.dav.infinity,
+    )
+    asked = await read_propfind(call)
+    etag, batches = await properties.find(call.ports, call.access, path, levels=levels)
+    return Response(207, {"content-type": XML, "etag": str(etag)}, _multistatus(call, path.box, batches, asked))
 
 
-async def _multistatus(call: Call, box: str, batches: AsyncIterator[list[Shown]]) -> AsyncIterator[bytes]:
-    render = _renderer(call, box)
+async def _multistatus(
+    call: Call, box: str, batches: AsyncIterator[list[Shown]], asked: Asked
+) -> AsyncIterator[bytes]:
+    render = _renderer(call, box, asked)
     yield dav_xml.OPEN.encode()
     async for batch in batches:
         yield "".join(map(render, batch)).encode()
     yield dav_xml.CLOSE.encode()
 
 
-def _renderer(call: Call, box: str) -> Callable[[Shown], str]:
+def _renderer(call: Call, box: str, asked: Asked) -> Callable[[Shown], str]:
     cell = call.here.name
     base = f"{call.urls.cell_url(cell)}__role/{box}/"
-    shows_locks = call.ports.config.dav.semantics == "rfc4918"
+    ending = "/" if semantics_of(call.ports).slashes else ""
+    shows_locks = locks.are_asked_for(call, asked)
     acls: dict[tuple[tuple[ShownAce, ...], str | None], str] = {}
 
     def url(segments: tuple[str, ...]) -> str:
@@ -59,15 +70,14 @@ def _renderer(call: Call, box: str) -> Callable[[Shown], str]:
             known = acls[aces, level] = acl_xml.render(_written(aces, url), level, base)
         return known
 
-    def lock_properties(shown: Shown) -> str:
-        return dav_locks.SUPPORTED + locks.shown(call, box, shown.locks) if shows_locks else ""
-
     def render(shown: Shown) -> str:
         node = shown.node
-        text = "" if shown.aces is None else acl(shown.aces, node.acl.require_schema_authz)
-        return dav_xml.response(
-            url(shown.segments), dav_xml.node_properties(node, acl=text, extra=lock_properties(shown))
-        )
+        text = None if shown.aces is None else acl(shown.aces, node.acl.require_schema_authz)
+        known = dav_properties.of_node(node, shown.segments[-1], acl=text)
+        if shows_locks:
+            known |= locks.properties(call, box, shown.locks)
+        href = url(shown.segments) + ("" if node.kind is NodeKind.FILE else ending)
+        return dav_xml.response(href, dav_properties.propstats(known, asked))
 
     return render
 
@@ -83,10 +93,11 @@ async def proppatch(call: Call, path: BoxPath) -> Response:
     """
     await call.access.require_at(call.ports, path, properties.PATCH)
     limits = call.ports.config.limits
-    update = dav_xml.parse_property_update(await read_xml(call), max_depth=limits.xml_depth)
-    etag, outcomes = await properties.patch(call.ports, call.access, path, update)
+    changes = dav_xml.parse_property_update(await read_xml(call), max_depth=limits.xml_depth)
+    etag, outcomes = await properties.patch(call.ports, call.access, path, changes)
     href = call.urls.resource_url(call.here.name, path.box, path.segments)
-    return Response(207, {"content-type": XML, "etag": str(etag)}, dav_xml.patched(href, outcomes))
+    values = semantics_of(call.ports).echoes_values
+    return Response(207, {"content-type": XML, "etag": str(etag)}, dav_xml.patched(href, outcomes, values=values))
 
 
 async def acl(call: Call, path: BoxPath) -> Response:

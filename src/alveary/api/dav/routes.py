@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from alveary.api.dav import boxes, files, locks, properties
+from alveary.api.dav import boxes, files, locks, properties, transfers
 from alveary.errors import METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, Refusal
 from alveary.http.call import Call
 from alveary.http.response import Response
@@ -30,7 +30,8 @@ BOX: Final[Mapping[str, PathHandler]] = {
     "HEAD": boxes.get,
     "DELETE": boxes.delete,
     "MKCOL": boxes.install,
-    "MOVE": files.move,
+    "COPY": transfers.copy,
+    "MOVE": transfers.move,
     "LOCK": locks.lock,
     "UNLOCK": locks.unlock,
     "PROPFIND": properties.propfind,
@@ -47,7 +48,8 @@ RESOURCE: Final[Mapping[str, PathHandler]] = {
     "POST": files.post,
     "DELETE": files.delete,
     "MKCOL": files.mkcol,
-    "MOVE": files.move,
+    "COPY": transfers.copy,
+    "MOVE": transfers.move,
     "LOCK": locks.lock,
     "UNLOCK": locks.unlock,
     "PROPFIND": properties.propfind,

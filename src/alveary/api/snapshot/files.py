@@ -12,7 +12,7 @@ from typing import Final
 from alveary.errors import METHOD_NOT_ALLOWED, NO_SUCH_URI, NOT_IMPLEMENTED, Refusal
 from alveary.http.call import Call
 from alveary.http.conditional import change_condition
-from alveary.http.dav import depth_of, read_xml
+from alveary.http.dav import levels_of, read_propfind
 from alveary.http.ranges import Download, file_response
 from alveary.http.response import Response
 from alveary.model.keep import SnapshotFile
@@ -20,8 +20,9 @@ from alveary.model.names import MAIN_BOX, SnapshotFileName
 from alveary.model.privileges import CellPrivilege
 from alveary.usecases import properties, snapshots
 from alveary.usecases.properties import Shown
-from alveary.wire import acl_xml, dav_xml
+from alveary.wire import acl_xml, dav_properties, dav_xml
 from alveary.wire.acl_xml import WrittenAce
+from alveary.wire.dav_xml import Asked
 from alveary.wire.urls import encode_segment
 
 XML: Final = "application/xml"
@@ -40,14 +41,15 @@ async def propfind_area(call: Call) -> Response:
 
     Source: API reference 505.
     """
-    depth = await _depth(call)
+    levels = levels_of(call, implied=None)
+    asked = await read_propfind(call)
     cell, shown = await properties.find_of_cell(call.ports, call.access)
-    node = shown.node
-    own = f"{dav_xml.common_properties(node.published_ms, node.updated_ms)}<resourcetype><collection/></resourcetype>"
-    parts = [dav_xml.response(f"{call.urls.cell_url(cell.name)}__snapshot", own + _acl(call, shown, None))]
-    if depth == 1:
-        inherited = _inherited_acl(call, shown)
-        parts += [_described(call, file, inherited) for file in await snapshots.list_files(call.ports, call.access)]
+    own = dav_properties.of_area(shown.node.published_ms, shown.node.updated_ms, _acl(call, shown, None))
+    url = f"{call.urls.cell_url(cell.name)}__snapshot"
+    parts = [dav_xml.response(url, dav_properties.propstats(own, asked))]
+    if levels:
+        acl, files = _inherited_acl(call, shown), await snapshots.list_files(call.ports, call.access)
+        parts += [_described(call, file, acl, asked) for file in files]
     return _multistatus(parts, {})
 
 
@@ -108,10 +110,11 @@ async def propfind(call: Call, name: SnapshotFileName) -> Response:
 
     Source: API reference 505.
     """
-    await _depth(call)
+    levels_of(call, implied=None)
+    asked = await read_propfind(call)
     file = await snapshots.get(call.ports, call.access, name)
     _, shown = await properties.find_of_cell(call.ports, call.access)
-    text = _described(call, file, _inherited_acl(call, shown))
+    text = _described(call, file, _inherited_acl(call, shown), asked)
     return _multistatus([text], {"etag": str(snapshots.etag_of(file))})
 
 
@@ -131,18 +134,10 @@ async def report(call: Call, name: SnapshotFileName) -> Response:
 # How they are described
 
 
-async def _depth(call: Call) -> int:
-    depth = depth_of(call, default=None)
-    dav_xml.check_propfind(await read_xml(call), max_depth=call.ports.config.limits.xml_depth)
-    return depth
-
-
-def _described(call: Call, file: SnapshotFile, acl: str) -> str:
+def _described(call: Call, file: SnapshotFile, acl: str, asked: Asked) -> str:
     url = f"{call.urls.cell_url(call.here.name)}__snapshot/{encode_segment(file.name)}"
-    own = dav_xml.common_properties(file.published_ms, file.updated_ms) + dav_xml.file_properties(
-        file.content.size_bytes, file.media_type
-    )
-    return dav_xml.response(url, f"{own}<resourcetype/>{acl}")
+    own = dav_properties.of_file(file.published_ms, file.updated_ms, file.content.size_bytes, file.media_type, acl)
+    return dav_xml.response(url, dav_properties.propstats(own, asked))
 
 
 def _inherited_acl(call: Call, shown: Shown) -> str:
