@@ -428,23 +428,27 @@ class TestTally:
         assert await counts(unit) == (5, 5)
 
 
-def as_format_1(database: Path) -> None:
-    """Take from contents what the first format did not have."""
-    connection = apsw.Connection(str(database))
-    for what in (
+LATER_THAN = {
+    1: (
         "TRIGGER entity_added",
         "TRIGGER entity_removed",
         "TRIGGER word_removed",
         "TABLE tally",
         "TABLE word",
         "TABLE worded",
-        "TABLE lock",
-        "TABLE orphan",
-        "INDEX node_of_collection",
         "INDEX entity_by_time",
-    ):
+    ),
+    2: ("TABLE lock", "TABLE orphan", "INDEX node_of_collection", "TABLE queued", "TABLE backlog"),
+}
+"""What contents of each older format did not have that the next one had."""
+
+
+def as_format(number: int, database: Path) -> None:
+    """Take from contents what that format did not have."""
+    connection = apsw.Connection(str(database))
+    for what in (each for older, things in LATER_THAN.items() if older >= number for each in things):
         connection.execute(f"DROP {what}")
-    connection.execute("PRAGMA user_version=1")
+    connection.execute(f"PRAGMA user_version={number}")
     connection.close()
 
 
@@ -458,8 +462,9 @@ def layout(database: Path) -> tuple[int, list[str]]:
 
 
 class TestOlderFiles:
-    async def test_contents_of_the_first_format_are_brought_to_this_one_with_a_copy_kept(
-        self, tmp_path: Path
+    @pytest.mark.parametrize("number", LATER_THAN)
+    async def test_contents_of_an_older_format_are_brought_to_this_one_with_a_copy_kept(
+        self, tmp_path: Path, number: int
     ) -> None:
         async with on_sqlite(tmp_path) as unit:
             await fill(unit, 5)
@@ -467,16 +472,16 @@ class TestOlderFiles:
             await unit.write(lambda tx: tx.entities.save(Entity(new_id(), EntityKind.ROLE, "", "r", 1, 1, 1)))
         (database,) = (tmp_path / "cells").glob("*/contents/*/db.sqlite")
         now = layout(database)
-        as_format_1(database)
+        as_format(number, database)
         before = layout(database)
-        assert before[0] == 1
+        assert before[0] == number
         async with opened_again(tmp_path, unit) as again:
             assert (await counts(again), await counts(again, "another")) == ((5, 5), (2, 2))
             await again.write(lambda tx: tx.entities.add(person(9)))
             assert await counts(again) == (6, 6)
             assert await found(again, people(order=(Order(KEY, descending=True),), top=1)) == ["key00009"]
         assert layout(database) == now
-        copy = database.with_name("db.format1")
+        copy = database.with_name(f"db.format{number}")
         assert layout(copy) == before
 
     async def test_contents_of_the_second_format_get_a_place_for_locks(self, tmp_path: Path) -> None:
@@ -484,9 +489,7 @@ class TestOlderFiles:
             await fill(unit, 2)
         (database,) = (tmp_path / "cells").glob("*/contents/*/db.sqlite")
         now = layout(database)
-        connection = apsw.Connection(str(database))
-        connection.execute("DROP TABLE lock; DROP TABLE orphan; DROP INDEX node_of_collection; PRAGMA user_version=2")
-        connection.close()
+        as_format(2, database)
         lock = Lock("urn:uuid:1", "box", ("a",), LockScope.SHARED, True, "", "", 10**15)
         async with opened_again(tmp_path, unit) as again:
             assert await counts(again) == (2, 2)

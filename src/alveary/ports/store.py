@@ -17,6 +17,7 @@ from alveary.model.entities import Entity, EntityKind, JsonValue, Link
 from alveary.model.keep import FamilyState, Job, LoginHistory, SigningKey, SnapshotFile
 from alveary.model.locks import Lock, Locks
 from alveary.model.queries import Query
+from alveary.model.streams import Backlog
 from alveary.model.tree import Box, Node, Place
 from alveary.model.user_edm import Schema
 from alveary.ports.blobs import Blobs
@@ -201,6 +202,29 @@ class PrincipalReader(Protocol):
         """The ids of the roles that an account is linked with."""
 
 
+class QueueReader(Protocol):
+    """The messages in the queues of stream collections: a queue by its collection's node and its own name."""
+
+    async def backlog(self, node_id: str, name: str) -> Backlog:
+        """What waits in a queue."""
+
+
+class QueueWriter(QueueReader, Protocol):
+    """The messages in those queues, to add and to take; they go with their node."""
+
+    async def add(self, node_id: str, name: str, body: str) -> None:
+        """Put a message behind all others of a queue; it comes at the time of the transaction."""
+
+    async def take(self, node_id: str, name: str, *, most: int, max_bytes: int) -> list[str]:
+        """Remove the oldest messages of a queue and answer them, oldest first.
+
+        One comes however long it is, others as long as they are *most* and within *max_bytes* together.
+        """
+
+    async def expire(self, until_ms: int) -> None:
+        """Forget the messages of all queues that came at that time or before."""
+
+
 class Outbox(Protocol):
     """What happened, written with what changed."""
 
@@ -225,6 +249,8 @@ class ReadTx(Protocol):
     def locks(self) -> LockReader: ...
     @property
     def principals(self) -> PrincipalReader: ...
+    @property
+    def queues(self) -> QueueReader: ...
 
 
 class WriteTx(Protocol):
@@ -247,6 +273,8 @@ class WriteTx(Protocol):
     def links(self) -> LinkWriter: ...
     @property
     def locks(self) -> LockWriter: ...
+    @property
+    def queues(self) -> QueueWriter: ...
     @property
     def outbox(self) -> Outbox: ...
 

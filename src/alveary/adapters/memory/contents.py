@@ -16,10 +16,23 @@ from alveary.model.entities import Entity, EntityKind, JsonValue, Link
 from alveary.model.locks import Lock, Locks
 from alveary.model.names import MAIN_BOX
 from alveary.model.queries import Query
+from alveary.model.streams import Backlog
 from alveary.model.tree import Box, Node, NodeKind, Place
 from alveary.model.user_edm import SCHEMA_KINDS, Schema
 
 _SCHEMA = frozenset({EntityKind.ENTITY_TYPE, EntityKind.COMPLEX_TYPE})
+
+
+QueueId = tuple[str, str]
+"""A queue by its collection's node and its own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A message in a queue."""
+
+    added_ms: int
+    body: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +44,7 @@ class ContentsState:
     links: dict[tuple[str, str, str, str], Link] = field(default_factory=dict)
     locks: dict[str, Lock] = field(default_factory=dict)
     events: list[dict[str, JsonValue]] = field(default_factory=list)
+    queued: dict[QueueId, tuple[Queued, ...]] = field(default_factory=dict)
     notes: dict[bytes, bytes] = field(default_factory=dict)
     schemas: dict[str, tuple[tuple[Entity, ...], Schema]] = field(default_factory=dict)
 
@@ -42,6 +56,7 @@ class ContentsState:
             self.links.copy(),
             self.locks.copy(),
             self.events.copy(),
+            self.queued.copy(),
             self.notes.copy(),
             self.schemas.copy(),
         )
@@ -64,6 +79,7 @@ class ContentsTx:
         self.locks = MemoryLocks(state, now_ms)
         self.principals = MemoryPrincipals(state, self.entities)
         self.outbox = MemoryOutbox(state)
+        self.queues = MemoryQueues(state, now_ms)
         self.notes = MemoryNotes(state)
 
     @property
@@ -211,6 +227,8 @@ class MemoryNodes:
         for node in self._below(node_id):
             await self.remove(node.id)
         self._nodes.pop(node_id, None)
+        for queue in [each for each in self._state.queued if each[0] == node_id]:
+            del self._state.queued[queue]
         for entity in _scoped(self._state, node_id):
             if entity.kind in _SCHEMA:
                 for inner in _scoped(self._state, entity.id):
@@ -444,6 +462,42 @@ class MemoryOutbox:
     async def append(self, event: dict[str, JsonValue]) -> None:
         """Add an event."""
         self._events.append(event)
+
+
+class MemoryQueues:
+    """The messages that wait in queues."""
+
+    def __init__(self, state: ContentsState, now_ms: int) -> None:
+        self._queued = state.queued
+        self._now_ms = now_ms
+
+    async def backlog(self, node_id: str, name: str) -> Backlog:
+        """What waits in a queue."""
+        waiting = self._queued.get((node_id, name), ())
+        return Backlog(len(waiting), sum(len(each.body.encode()) for each in waiting))
+
+    async def add(self, node_id: str, name: str, body: str) -> None:
+        """Put a message behind all others of a queue."""
+        waiting = self._queued.get((node_id, name), ())
+        self._queued[node_id, name] = (*waiting, Queued(self._now_ms, body))
+
+    async def take(self, node_id: str, name: str, *, most: int, max_bytes: int) -> list[str]:
+        """Remove the oldest messages of a queue and answer them."""
+        waiting = self._queued.get((node_id, name), ())
+        taken: list[str] = []
+        sum_bytes = 0
+        for each in waiting[:most]:
+            sum_bytes += len(each.body.encode())
+            if taken and sum_bytes > max_bytes:
+                break
+            taken.append(each.body)
+        self._queued[node_id, name] = waiting[len(taken) :]
+        return taken
+
+    async def expire(self, until_ms: int) -> None:
+        """Forget the messages of all queues that came at that time or before."""
+        for queue, waiting in self._queued.items():
+            self._queued[queue] = tuple(each for each in waiting if each.added_ms > until_ms)
 
 
 class MemoryNotes:

@@ -320,6 +320,7 @@ class SqliteNodes:
         else:
             self.touch()
             self._remove_odata(node_id)
+            execute(f"{COLLECTIONS} DELETE FROM queued WHERE node IN (SELECT id FROM collection)", (node_id,))  # nosec B608
             self._marks.dropped += self._marks.orphans.leave(self._connection, node_id)
         blob = execute("DELETE FROM node WHERE id = ? RETURNING blob", (node_id,)).get
         if blob is not None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from alveary.adapters.sqlite import orphans, words
+from alveary.adapters.sqlite import orphans, queues, words
 from alveary.adapters.sqlite.database import connect
 
 
@@ -125,9 +125,11 @@ CREATE TABLE outbox (
 );
 
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
-{_LISTS}{words.TABLES}{orphans.TABLES}{_LOCKS}"""
+{_LISTS}{words.TABLES}{orphans.TABLES}{_LOCKS}{queues.TABLES}"""
 
-CONTENTS: Final = Tables(_CONTENTS, 3, {1: (_LISTS, words.TABLES, _FILL_TALLY), 2: (orphans.TABLES, _LOCKS)})
+CONTENTS: Final = Tables(
+    _CONTENTS, 3, {1: (_LISTS, words.TABLES, _FILL_TALLY), 2: (orphans.TABLES, _LOCKS, queues.TABLES)}
+)
 
 BUILD: Final = Tables(
     f"""{_CONTENTS}
