@@ -28,6 +28,8 @@ OWN_CODES = {
     "PR431-CM-0001",
     "PR502-DV-0001",
     "PR507-DV-0001",
+    "PR507-DV-0002",
+    "PR507-DV-0003",
     "PR507-SV-0001",
 }
 """The codes that Personium's catalogue lacks."""

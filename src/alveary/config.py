@@ -406,6 +406,19 @@ class Script(_Section, frozen=True, kw_only=True):
     requests_per_worker: Annotated[int, _option("Requests after which a worker is replaced.", ge=1)] = 1_000
 
 
+class Stream(_Section, frozen=True, kw_only=True):
+    """Queues and topics of stream collections."""
+
+    message_bytes: Annotated[int, _option("One message.", ge=1)] = 1 * MIB
+    queue_messages: Annotated[int, _option("Messages that wait in one queue; one more is refused.", ge=1)] = 10_000
+    queue_bytes: Annotated[int, _option("Their length together.", ge=1)] = 64 * MIB
+    receive_messages: Annotated[int, _option("Largest ?max of a queue's GET.", ge=1)] = 100
+    receive_bytes: Annotated[int, _option("Messages that one GET takes together, unless it is one.", ge=1)] = 8 * MIB
+    receive_wait_s: Annotated[float, _option("How long a queue's GET waits without ?wait.", ge=0)] = 1
+    receive_wait_max_s: Annotated[float, _option("Largest ?wait.", ge=0)] = 30
+    receivers: Annotated[int, _option("Requests that wait for messages at once; one more gets 503.", ge=0)] = 256
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration, read once."""
 
@@ -443,6 +456,7 @@ class Config(_Section, frozen=True, kw_only=True):
     dav: Dav = Dav()
     odata: OData = OData()
     limits: Limits = Limits()
+    stream: Stream = Stream()
     script: Script = Script()
 
 

@@ -218,6 +218,7 @@ ETAG_MISMATCH: Final = Kind("PR412-DV-0001", "The ETag does not match.")
 DESTINATION_EXISTS: Final = Kind("PR412-DV-0002", "The destination exists and Overwrite is F.")
 IF_FAILED: Final = Kind("PR412-DV-0003", "The header If does not hold.")
 RANGE_NOT_SATISFIABLE: Final = Kind("PR416-DV-0001", "The range cannot be satisfied.")
+QUEUE_FULL: Final = Kind("PR507-DV-0003", "The queue [{name}] is full.", WARN)
 LOCKED: Final = Kind("PR423-DV-0001", "The resource is locked.")
 FOREIGN_DESTINATION: Final = Kind("PR502-DV-0001", "The {name} [{value}] is not in this box.")
 

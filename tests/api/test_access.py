@@ -284,12 +284,6 @@ def make_collection(cell: Site, kind: str) -> None:
     assert cell.call("MKCOL", f"__/{kind}", content=body).status_code == 201
 
 
-def test_what_is_not_served_yet_is_told_to_those_alone_who_may_read_there(cell: Site) -> None:
-    make_collection(cell, "stream")
-    assert code(cell.call("GET", "__/stream/x", token=None)) == (401, "PR401-AU-0001")
-    assert code(cell.call("GET", "__/stream/x")) == (501, "PR501-MC-0001")
-
-
 def test_which_entity_sets_there_are_is_told_to_those_alone_who_may_read_there(cell: Site) -> None:
     make_collection(cell, "odata")
     for path in ("", "/Nothing", "/Nothing('x')", "/$metadata"):

@@ -381,6 +381,14 @@ def _service_rows() -> Iterator[Row]:
     yield from _missing_rows(f"{service}/__src/none.js", SOURCES)
 
 
+def _stream_rows() -> Iterator[Row]:
+    for path in ("queue/none", "topic/none"):
+        stream = f"{{box}}/collection/stream/{path}"
+        yield from (Row(method, stream, at(OWN, "stream-send")) for method in ("POST", "PUT"))
+        yield Row("GET", stream, at(OWN, "stream-receive"))
+        yield Row("OPTIONS", stream, NOTHING)
+
+
 def _data_rows() -> Iterator[Row]:
     collection, read, write = "{box}/collection/odata", at(OWN, "read"), at(OWN, "write")
     for each in ("$metadata", "$metadata/$metadata"):
@@ -414,7 +422,7 @@ def _schema_rows() -> Iterator[Row]:
         yield from _options_rows(f"{schema}/{entity_set}", name, read)
 
 
-FILE_ROWS = (*_file_rows(), *_service_rows())
+FILE_ROWS = (*_file_rows(), *_service_rows(), *_stream_rows())
 DATA_ROWS = (*_data_rows(), *_schema_rows())
 
 ALL_ROWS = (*CELL_ROWS, *CONTROL_ROWS, *CONTROL_LINK_ROWS, *FILE_ROWS, *DATA_ROWS)
@@ -432,6 +440,7 @@ PLACES = (
     "{box}/collection",
     *(f"{{box}}/collection/{each}" for each in (*RESOURCES, "none", "file/below")),
     "{box}/collection/service/run",
+    "{box}/collection/stream/queue/none",
     "{box}/collection/service/__src/run.js",
     "{box}/collection/odata/Thing",
     "{box}/collection/odata/$batch",
@@ -452,7 +461,4 @@ AWAITED = (
     Row("DELETE", "__log/archive/default.log.1", on_cell("log")),
     Row("POST", "__message/send", on_cell("message")),
     Row("POST", "__message/received/none", on_cell("message")),
-    Row("GET", "{box}/collection/stream/queue/q", at(OWN, "stream-receive")),
-    Row("POST", "{box}/collection/stream/queue/q", at(OWN, "stream-send")),
-    Row("PUT", "{box}/collection/stream/topic/t", at(OWN, "stream-send")),
 )

@@ -10,21 +10,15 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
-from alveary.api import cell, dav, oauth, odata, service, snapshot, unit
-from alveary.errors import NOT_IMPLEMENTED, Refusal
+from alveary.api import cell, dav, oauth, odata, service, snapshot, stream, unit
+from alveary.errors import Refusal
 from alveary.http.call import Call
 from alveary.http.response import Response
 from alveary.http.routing import EVERY_METHOD, Route, Routes
 from alveary.model.tree import NodeKind
 from alveary.usecases.access import BoxPath
 from alveary.usecases.boxes import takes_basic
-from alveary.usecases.files import READ, Face, face_of
-
-
-async def _not_yet(call: Call, path: BoxPath, depth: int) -> Response:
-    """Nothing: streams are stored, and not served yet; who may not read there is not told that."""
-    await call.access.require_at(call.ports, path, READ)
-    raise Refusal(NOT_IMPLEMENTED)
+from alveary.usecases.files import Face, face_of
 
 
 async def _scripts(call: Call, path: BoxPath, depth: int) -> Response:
@@ -44,7 +38,7 @@ FACES: Final[dict[NodeKind, Callable[[Call, BoxPath, int], Awaitable[Response]]]
     NodeKind.COLLECTION: _files,
     NodeKind.SERVICE: _scripts,
     NodeKind.ODATA: odata.collection,
-    NodeKind.STREAM: _not_yet,
+    NodeKind.STREAM: stream.serve,
 }
 """Which face answers below a collection of that kind; how many names lead to it is told to each."""
 

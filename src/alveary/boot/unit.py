@@ -31,6 +31,7 @@ from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
 from alveary.adapters.machine import SystemClock, SystemIds
 from alveary.adapters.memory.attempts import MemoryAttempts
 from alveary.adapters.memory.jobs import TaskJobs
+from alveary.adapters.memory.streams import MemoryStreams
 from alveary.adapters.peers.outbound import HttpOutbound
 from alveary.adapters.sqlite.registry import SqliteRegistry
 from alveary.adapters.sqlite.store import StoreSettings
@@ -119,6 +120,7 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
             passwords=passwords,
             attempts=_attempts(config, clock),
             jobs=jobs,
+            streams=MemoryStreams(receivers=config.stream.receivers),
             outbound=outbound,
             login_plugins=plugins,
             urls=urls,

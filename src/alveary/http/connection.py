@@ -115,6 +115,7 @@ class Connection(asyncio.Protocol):
         if exchange is None or exchange.begun or not exchange.whole or self._scheme == "https":
             return False
         exchange.keep_alive = False
+        exchange.leave()
         return True
 
     def data_received(self, data: bytes) -> None:
@@ -143,6 +144,7 @@ class Connection(asyncio.Protocol):
             self._channel.close()
         else:
             self._exchange.keep_alive = False
+            self._exchange.leave()
 
     def _bound_fields(self) -> None:
         """Count what came of a head that is not complete yet, or of fields behind a body."""
@@ -191,6 +193,7 @@ class Connection(asyncio.Protocol):
             peer=self._peer,
             trusted_proxies=settings.trusted_proxies,
         )
+        exchange.request.on_leaving = exchange.on_leaving
         self._fields = []  # those behind a chunked body go nowhere: nobody has checked them
         self._phase = _BODY
         self._take(exchange)

@@ -29,7 +29,8 @@ class Exchange:
     """A request under way and its answer.
 
     ``request`` is set before anything is asked of it. ``whole``: its body has arrived. ``begun`` and ``answered`` are
-    the answer's. ``keep_alive`` says whether the connection outlives it, ``gone`` that nobody waits for it any more.
+    the answer's. ``keep_alive`` says whether the connection outlives it, ``gone`` that nobody waits for it any more,
+    ``leaving`` that it should not keep anyone waiting.
     """
 
     __slots__ = (
@@ -39,11 +40,13 @@ class Exchange:
         "_continued",
         "_held_bytes",
         "_on_answered",
+        "_on_leaving",
         "_pieces",
         "answered",
         "begun",
         "gone",
         "keep_alive",
+        "leaving",
         "request",
         "whole",
     )
@@ -67,7 +70,8 @@ class Exchange:
         self._arrival: asyncio.Future[None] | None = None
         self._continued = False
         self.keep_alive = keep_alive
-        self.whole = self.begun = self.answered = self.gone = False
+        self._on_leaving: Callable[[], None] | None = None
+        self.whole = self.begun = self.answered = self.leaving = self.gone = False
 
     # The body of the request
 
@@ -90,6 +94,19 @@ class Exchange:
         """Nobody waits for the answer any more."""
         self.gone = True
         self._wake()
+        self.leave()
+
+    def leave(self) -> None:
+        """The answer should not be waited for any longer."""
+        self.leaving = True
+        if self._on_leaving is not None:
+            self._on_leaving()
+
+    def on_leaving(self, notify: Callable[[], None]) -> None:
+        """Have *notify* called at :meth:`leave`, at once when that has been."""
+        self._on_leaving = notify
+        if self.leaving:
+            notify()
 
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():

@@ -19,6 +19,9 @@ Fields = list[tuple[bytes, bytes]]
 Receive = Callable[[], Awaitable[bytes]]
 """The next piece of a body, empty at its end; ClientGone when the client left before."""
 
+Leaving = Callable[[Callable[[], None]], None]
+"""Has a function called when the client leaves, or closes its side as most do that leave, or the server ends."""
+
 Network = IPv4Network | IPv6Network
 
 _REQUEST_KEY: Final = re.compile(r"[A-Za-z0-9_-]{0,128}")
@@ -37,7 +40,7 @@ class Request:
     have names in lower case; repeated ones are joined. ``raw_path`` is as the client sent it,
     ``query_string`` what follows the ``?``. ``scheme``, ``authority`` (None: there is no Host header) and
     ``peer`` (the client's address, empty when unknown) are those that the client used, as far as trusted
-    proxies tell.
+    proxies tell. ``on_leaving`` is for those who keep the client waiting, one at a time.
     """
 
     __slots__ = (
@@ -48,6 +51,7 @@ class Request:
         "headers",
         "http_version",
         "method",
+        "on_leaving",
         "peer",
         "query_string",
         "raw_path",
@@ -69,6 +73,7 @@ class Request:
     ) -> None:
         """*url* is the path and what follows it, *receive* gives the body."""
         self._receive = receive
+        self.on_leaving: Leaving = _never
         self._request_key: str | None = None
         self.body_begun = False
         self.http_version = http_version
@@ -187,6 +192,10 @@ class Request:
                 raise Refusal(BODY_TOO_LARGE, limit=max_bytes)
             pieces.append(piece)
         return b"".join(pieces)
+
+
+def _never(notify: Callable[[], None]) -> None:
+    """Leave *notify* uncalled."""
 
 
 def _read_headers(fields: Fields) -> dict[str, str]:

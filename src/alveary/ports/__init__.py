@@ -15,6 +15,7 @@ from alveary.ports.keys import Attempts, KeyPairs, Keys, Passwords
 from alveary.ports.login_plugins import LoginPlugin
 from alveary.ports.outbound import Outbound
 from alveary.ports.store import Registry, Store
+from alveary.ports.streams import Streams
 from alveary.ports.urls import Urls
 
 __all__ = ["Ports"]
@@ -34,6 +35,7 @@ class Ports:
     passwords: Passwords
     attempts: Attempts
     jobs: Jobs
+    streams: Streams
     outbound: Outbound
     login_plugins: Mapping[str, LoginPlugin]
     urls: Urls
