@@ -419,6 +419,17 @@ class Stream(_Section, frozen=True, kw_only=True):
     receivers: Annotated[int, _option("Requests that wait for messages at once; one more gets 503.", ge=0)] = 256
 
 
+class Socket(_Section, frozen=True, kw_only=True):
+    """WebSockets."""
+
+    most: Annotated[int, _option("Open at once; one more gets 503.", ge=0)] = 1_024
+    message_bytes: Annotated[int, _option("One message of a client.", ge=1)] = 64 * KIB
+    backlog_bytes: Annotated[int, _option("What waits for a slow client; with more it is let go.", ge=1)] = 1 * MIB
+    token_s: Annotated[float, _option("Time until a client has sent its token.", ge=0.05)] = 60
+    ping_s: Annotated[float, _option("How often a client is asked whether it is still there.", ge=0.05)] = 60
+    unanswered_pings: Annotated[int, _option("Questions in a row that it may leave unanswered.", ge=0)] = 10
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration, read once."""
 
@@ -457,6 +468,7 @@ class Config(_Section, frozen=True, kw_only=True):
     odata: OData = OData()
     limits: Limits = Limits()
     stream: Stream = Stream()
+    socket: Socket = Socket()
     script: Script = Script()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.frames import Frame, Opcode
 
 from alveary.adapters.machine import SystemIds
 from alveary.errors import AUTH_REQUIRED, LACKS_PRIVILEGE, Refusal
@@ -24,6 +25,7 @@ from alveary.http.request import ClientGone, Request
 from alveary.http.response import METHODS, Response
 from alveary.http.server import Stop, listen, serve
 from alveary.http.settings import EdgeSettings
+from alveary.http.websocket import WebSocket, handshake
 from alveary.obs import open_log
 from alveary.wire.urls import Target, Urls
 
@@ -68,7 +70,7 @@ class Client:
                 name, _, value = line.partition(": ")
                 headers[name] = f"{headers[name]}, {value}" if name in headers else value
             status = int(lines[0].split()[1])
-            if head or status in (100, 204, 304):
+            if head or status in (100, 101, 204, 304):
                 body = b""
             elif headers.get("transfer-encoding") == "chunked":
                 body = await self._chunks()
@@ -150,6 +152,15 @@ async def upload(unit: Unit, request: Request, target: Target) -> Response:
     return Response(201, {"etag": '"1-1"'}, str(size).encode())
 
 
+async def parrot(unit: Unit, request: Request, target: Target) -> Response:
+    async def talk(socket: WebSocket) -> None:
+        while (said := await socket.receive()) != "bug":
+            await socket.send(str(said))
+        raise RuntimeError("the inside of the unit")
+
+    return Response(101, handshake(request), talk=talk)
+
+
 async def refuse(unit: Unit, request: Request, target: Target) -> Response:
     raise Refusal(LACKS_PRIVILEGE)
 
@@ -225,6 +236,7 @@ HANDLERS: dict[str, Callable[[Unit, Request, Target], Any]] = {
     handler.__name__: handler
     for handler in (
         upload,
+        parrot,
         refuse,
         challenge,
         bug,
@@ -814,3 +826,35 @@ async def test_tls_is_spoken_when_there_is_a_certificate(tmp_path: Path) -> None
         assert (await unit.ask(get("/cell/small"))).body == b"abc"
         client = await unit.connect()
         assert (await client.ask("garbage\r\n\r\n")).status == 400
+        await talk_with_a_parrot(await unit.connect())
+
+
+async def talk_with_a_parrot(client: Client) -> None:
+    """Begin a talk, and see a text come back."""
+    answer = await client.ask(
+        get(
+            "/cell/parrot",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        )
+    )
+    assert answer.status == 101
+    await client.send(Frame(Opcode.TEXT, b"hello").serialize(mask=True))
+    assert await client.reader.readexactly(7) == b"\x81\x05hello"
+
+
+async def test_a_talk_goes_on_where_the_request_ended(unit: Unit) -> None:
+    client = await unit.connect()
+    await talk_with_a_parrot(client)
+    await client.send(Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True))
+    assert await client.closed() == b"\x88\x02\x03\xe8"
+
+
+async def test_a_bug_in_a_talk_ends_it_and_is_logged(unit: Unit) -> None:
+    client = await unit.connect()
+    await talk_with_a_parrot(client)
+    await client.send(Frame(Opcode.TEXT, b"bug").serialize(mask=True))
+    assert await client.reader.readexactly(4) == b"\x88\x02\x03\xf3"
+    assert "the inside of the unit" in unit.log.getvalue()

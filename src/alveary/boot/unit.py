@@ -196,6 +196,11 @@ def edge_settings(config: Config, urls: Urls) -> EdgeSettings:
         keep_alive_s=limits.keep_alive_s,
         shutdown_s=limits.shutdown_s,
         concurrent_requests=limits.concurrent_requests,
+        sockets=config.socket.most,
+        socket_message_bytes=config.socket.message_bytes,
+        socket_backlog_bytes=config.socket.backlog_bytes,
+        socket_ping_s=config.socket.ping_s,
+        socket_unanswered_pings=config.socket.unanswered_pings,
         certificate=config.tls.certificate,
         key=config.tls.key,
     )

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final
 
+from websockets.frames import CloseCode
+
 from alveary.errors import (
     ERROR,
     INFO,
@@ -21,10 +23,12 @@ from alveary.errors import (
     WARN,
     Refusal,
 )
+from alveary.http.eager import Work
 from alveary.http.refusals import render
 from alveary.http.request import ClientGone, Request
 from alveary.http.response import PREFLIGHT, Response
 from alveary.http.settings import EdgeSettings
+from alveary.http.websocket import SocketClosed, Talk, WebSocket
 from alveary.obs import Log
 from alveary.ports.clock import Ids
 from alveary.wire.urls import Target
@@ -51,6 +55,7 @@ class Edge:
         self._log = log
         self._known_target = lru_cache(maxsize=_CACHED_TARGETS)(settings.urls.target)
         self._running = 0
+        self._talking = 0
 
     async def serve(self, request: Request, reply: Reply) -> None:
         """Answer *request* by *reply*, unless its client leaves. No error comes out."""
@@ -64,6 +69,23 @@ class Edge:
         finally:
             self._running -= 1
 
+    def talk(self, talk: Talk, socket: WebSocket) -> Work:
+        """What runs *talk* over *socket* and closes it at its end; it counts from now on, and no error comes out."""
+        self._talking += 1
+        return self._talk(talk, socket)
+
+    async def _talk(self, talk: Talk, socket: WebSocket) -> None:
+        try:
+            await talk(socket)
+        except SocketClosed:
+            pass
+        except Exception as bug:
+            self._log.error("talk cut", exc_info=bug)
+            socket.close(CloseCode.INTERNAL_ERROR)
+        finally:
+            self._talking -= 1
+            socket.close(CloseCode.NORMAL_CLOSURE)
+
     async def _answer(self, request: Request) -> Response:
         target: Target | None = None
         try:
@@ -73,7 +95,10 @@ class Edge:
             if request.method == "OPTIONS" and "authorization" not in request.headers:
                 return PREFLIGHT
             target = self._target(request)
-            return await self._dispatch(request, target)
+            response = await self._dispatch(request, target)
+            if response.talk is not None and self._talking >= self._settings.sockets:
+                raise Refusal(TOO_MANY_REQUESTS, headers={"retry-after": "1"})
+            return response
         except Refusal as refusal:
             return self._refuse(refusal, request, target)
         except asyncio.CancelledError:  # the server stopped and has waited long enough

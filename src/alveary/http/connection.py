@@ -26,6 +26,7 @@ from alveary.http.exchange import Exchange
 from alveary.http.refusals import render
 from alveary.http.request import Fields, Request
 from alveary.http.settings import EdgeSettings
+from alveary.http.websocket import Talk, WebSocket
 
 _LINGER_S: Final = 2.0
 """How long a refused client may go on sending: a reset while it does would destroy the answer on its way."""
@@ -73,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._piece_bytes = 0
         self._phase = _REQUEST
         self._exchange: Exchange | None = None
+        self._early: bytes | None = None
         self._waiting: deque[Exchange] = deque()
         self._at_once = False
         self._refusal: Refusal | None = None
@@ -103,10 +105,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.lose()
         self._channel.resume_writing()
-        self._unwatch()
-        self._unwatch_writing()
-        if self._idle_watch is not None:
-            self._idle_watch.cancel()
+        self._end_watches()
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still wait for its answer; one that left in its midst does not."""
@@ -122,13 +121,17 @@ class Connection(asyncio.Protocol):
         """Feed the parser, within bounds."""
         if self._closing:
             return
+        if self._early is not None:
+            self._hold(data)
+            return
         before = self._fields
         self._piece_bytes = len(data)
         self._at_once = True
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # upgrades are ignored as RFC 9110 allows, but the parser stops at one
+        except httptools.HttpParserUpgrade as upgrade:
+            # Whether it is one is the answer's to say: what is not is ignored, as RFC 9110 allows, and then closed.
+            self._hold(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(self._refusal or Refusal(MALFORMED_REQUEST, cause="it is not valid HTTP"))
             return
@@ -137,6 +140,13 @@ class Connection(asyncio.Protocol):
             self._bound_fields()
         if phase is not _REQUEST or self._watch is not None:
             self._rewatch()
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what came behind an upgrade before its answer, which a client should wait for."""
+        self._early = (self._early or b"") + data
+        self._channel.pause_reading()
+        if len(self._early) > self._settings.header_bytes:
+            self._channel.close()
 
     def shutdown(self) -> None:
         """Close once what was asked is answered: the server ends."""
@@ -256,7 +266,8 @@ class Connection(asyncio.Protocol):
             return
         work = self._run(exchange)
         at_once, self._at_once = self._at_once, False
-        rest = run_at_once(work) if at_once and not exchange.request.has_body else work
+        alone = at_once and not (exchange.request.has_body or self._parser.should_upgrade())
+        rest = run_at_once(work) if alone else work
         if rest is not None:
             self._spawn(rest)
 
@@ -271,6 +282,23 @@ class Connection(asyncio.Protocol):
         finally:
             if not exchange.answered and not exchange.gone:
                 self._channel.close()
+        if exchange.talk is not None and exchange.answered:
+            self._switch(exchange, exchange.talk)
+
+    def _switch(self, exchange: Exchange, talk: Talk) -> None:
+        """Go on as a WebSocket: this connection is one of HTTP no more."""
+        self._end_watches()
+        self._channel.flush()
+        self._state.connections.discard(self)
+        socket = WebSocket(self._channel, self._settings, self._state)
+        self._transport.set_protocol(socket)
+        socket.connection_made(self._transport)
+        self._spawn(self._edge.talk(talk, socket))
+        self._channel.resume_reading()
+        if self._early:
+            socket.data_received(self._early)
+        if exchange.leaving:  # the server ends, and has told all connections that there were
+            socket.shutdown()
 
     def _common(self) -> str:
         """The header lines of every answer."""
@@ -351,6 +379,12 @@ class Connection(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+
+    def _end_watches(self) -> None:
+        self._unwatch()
+        self._unwatch_writing()
+        if self._idle_watch is not None:
+            self._idle_watch.cancel()
 
     def _idle(self) -> None:
         """Count from now on; the timer of an earlier time finds out itself that it rang too early."""

@@ -15,6 +15,7 @@ from typing import Final
 from alveary.http.channel import Channel
 from alveary.http.request import ClientGone, Request
 from alveary.http.response import NO_BODY, Response, header_lines
+from alveary.http.websocket import Talk
 
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -30,7 +31,7 @@ class Exchange:
 
     ``request`` is set before anything is asked of it. ``whole``: its body has arrived. ``begun`` and ``answered`` are
     the answer's. ``keep_alive`` says whether the connection outlives it, ``gone`` that nobody waits for it any more,
-    ``leaving`` that it should not keep anyone waiting.
+    ``leaving`` that it should not keep anyone waiting, ``talk`` what goes on over a WebSocket once it is answered.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Exchange:
         "keep_alive",
         "leaving",
         "request",
+        "talk",
         "whole",
     )
 
@@ -71,6 +73,7 @@ class Exchange:
         self._continued = False
         self.keep_alive = keep_alive
         self._on_leaving: Callable[[], None] | None = None
+        self.talk: Talk | None = None
         self.whole = self.begun = self.answered = self.leaving = self.gone = False
 
     # The body of the request
@@ -143,6 +146,8 @@ class Exchange:
             ValueError: the response is not what its headers say, or they cannot be sent.
         """
         body = response.body
+        if response.talk is not None:
+            self.talk, self.keep_alive = response.talk, True
         try:
             head = self._head(response)
             if self._channel.write_paused:

@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import Final
 
 from alveary.http.request import Request
+from alveary.http.websocket import Talk
 from alveary.model.values import frozen
 
 Headers = Mapping[str, str | tuple[str, ...]]
@@ -20,7 +21,7 @@ METHODS: Final = (
 )
 """What a preflight is told, whatever it is about: it carries no credentials to look further."""
 
-NO_BODY: Final = frozenset({204, 304})
+NO_BODY: Final = frozenset({101, 204, 304})
 """The statuses whose answers have no body, nor say how long it is."""
 
 _EXPOSED: Final = (
@@ -34,12 +35,14 @@ class Response:
     """An answer: status, headers and a body, which is bytes, a stream, or None for none.
 
     A stream is closed when it is done with, or when the client leaves. Content-Length is set where it is
-    known; for a stream, and for the body that HEAD leaves out, the headers may say it.
+    known; for a stream, and for the body that HEAD leaves out, the headers may say it. ``talk`` is what goes on over
+    a WebSocket after an answer of status 101.
     """
 
     status: int
     headers: Headers = field(default_factory=dict)
     body: bytes | AsyncIterator[bytes] | None = None
+    talk: Talk | None = None
 
     @property
     def size_bytes(self) -> int | None:

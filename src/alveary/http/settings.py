@@ -18,7 +18,9 @@ class EdgeSettings:
 
     ``body_idle_s`` bounds the pause between two pieces of a body in either direction, ``header_timeout_s``
     the whole head of a request. ``shutdown_s`` is what requests under way get once the unit is told to stop.
-    TLS is spoken when there is a ``certificate``.
+    TLS is spoken when there is a ``certificate``. The ``socket_`` ones are for WebSockets: how many are open at
+    once, how long a client's message is, what waits for a slow client until it is let go, how often a ping is sent,
+    and how many go unanswered until the client counts as gone.
     """
 
     urls: Urls
@@ -31,5 +33,10 @@ class EdgeSettings:
     keep_alive_s: float = 30
     shutdown_s: float = 30
     concurrent_requests: int = 1024
+    sockets: int = 1024
+    socket_message_bytes: int = 64 * 1024
+    socket_backlog_bytes: int = 1024 * 1024
+    socket_ping_s: float = 60
+    socket_unanswered_pings: int = 10
     certificate: Path | None = None
     key: Path | None = None
