@@ -6,7 +6,7 @@ import asyncio
 import io
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,12 +86,13 @@ class Site:
 
 @dataclass(slots=True)
 class RunningUnit:
-    """A unit that answers at ``url``; its log is kept."""
+    """A unit that answers at ``url`` until ``stop`` is called; its log is kept."""
 
     url: str
     data: Path
     http: httpx.Client
     log: io.StringIO
+    stop: Callable[[], None]
     _names: Iterator[int] = field(default_factory=itertools.count)
 
     def cell(self, name: str | None = None, *, token: str = MASTER) -> Site:
@@ -137,7 +138,7 @@ def running(data: Path, **options: object) -> Iterator[RunningUnit]:
     unit = started[0]
     try:
         with httpx.Client(timeout=30) as http:
-            yield RunningUnit(unit.url, data, http, log)
+            yield RunningUnit(unit.url, data, http, log, unit.stop)
     finally:
         unit.stop()
         thread.join(30)

@@ -143,6 +143,11 @@ class TestImported:
         assert (hello.status_code, hello.text, hello.headers["content-type"]) == (200, "hello", "text/plain")
         assert fixcell.call("POST", "box1/svc/echo", content="声".encode()).text == "声"
 
+    def test_its_streams_take_messages(self, fixcell: Site) -> None:
+        assert fixcell.call("POST", "box1/stream/queue/q1", content="text").status_code == 200
+        assert fixcell.call("GET", "box1/stream/queue/q1").json() == [{"content": "text"}]
+        assert fixcell.call("POST", "box1/stream/topic/t1", content="text").status_code == 200
+
     def test_every_entity_is_stored_and_leaves_again(self, fixcell: Site) -> None:
         counted: Counter[str] = Counter()
         for name, lines in contents(exported(fixcell)).items():

@@ -182,6 +182,7 @@ CELL_ROWS = (
     *(Row("POST", path, on_cell("root"), body=NONSENSE) for path in ("__export", "__import")),
     *(Row("OPTIONS", path, on_cell("root")) for path in ("__export", "__import")),
     Row("DELETE", "__import", on_cell("root")),
+    Row("GET", "__topic/__/stream.topic.none", NOTHING),
 )
 
 

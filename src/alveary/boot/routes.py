@@ -86,6 +86,7 @@ ROUTES: Final = Routes(
         "__role": Route(cell.role),
         "__snapshot": Route(snapshot.area, open_when_failed=EVERY_METHOD),
         "__export": Route(snapshot.export, open_when_failed=EVERY_METHOD),
+        "__topic": Route(stream.subscribe, reads_credentials=False),
         "__import": Route(snapshot.import_, open_when_failed=EVERY_METHOD),
     },
     box=Route(in_box),

@@ -124,10 +124,7 @@ class Dispatcher:
         credentials = _credentials(request, authorization)
         if authorization is None or cell is None or not authorization.startswith("Bearer "):
             return await authenticate(self._ports, cell, credentials)
-        stamp = self._ports.store.access_stamp(cell)
-        access = await authenticate(self._ports, cell, credentials)
-        self._known.remember(self._ports, cell, authorization, access, stamp)
-        return access
+        return await self._known.learn(self._ports, cell, authorization, credentials)
 
     def _nobody(self, cell: Cell | None) -> Access:
         return Access(cell, Who.ANONYMOUS, frozenset(), acls.EMPTY)

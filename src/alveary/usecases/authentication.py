@@ -143,7 +143,14 @@ class KnownTokens:
         del self._known[key]
         return None
 
-    def remember(self, ports: Ports, cell: Cell, authorization: str, access: Access, stamp: object) -> None:
+    async def learn(self, ports: Ports, cell: Cell, authorization: str, credentials: Credentials) -> Access:
+        """Who sent *credentials*, *authorization* among them, which is remembered."""
+        stamp = ports.store.access_stamp(cell)
+        access = await authenticate(ports, cell, credentials)
+        self._remember(ports, cell, authorization, access, stamp)
+        return access
+
+    def _remember(self, ports: Ports, cell: Cell, authorization: str, access: Access, stamp: object) -> None:
         """Remember *access*, found after *stamp* was taken, when a token of limited life gave it.
 
         What the unit's own users may do depends on more than their token.

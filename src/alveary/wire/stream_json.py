@@ -1,13 +1,18 @@
 """The JSON of streams: the messages of a queue, and the frames of a subscriber's WebSocket.
 
 What does not belong here: who may hear what.
+
+Source: the guide to streams of Personium, and its server where that says otherwise (times are milliseconds).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 import orjson
+
+from alveary.model.streams import Published
 
 
 def render_messages(bodies: Sequence[str]) -> bytes:
@@ -22,3 +27,45 @@ def _as_object(body: str) -> object:
     except orjson.JSONDecodeError:
         is_object = False
     return orjson.Fragment(body) if is_object else {"content": body}
+
+
+class Asked(StrEnum):
+    """What a frame of the unit answers."""
+
+    ACCESS_TOKEN = "AccessToken"  # noqa: S105  # nosec B105 - a word of the protocol
+    UNKNOWN = "Unknown"
+
+
+class Reason(StrEnum):
+    """Why a subscriber is let go."""
+
+    INVALID_MESSAGE = "Invalid message"
+    SESSION_EXPIRED = "Session expired"
+    TOKEN_INACTIVE = "Token inactive"  # noqa: S105  # nosec B105 - a text of the protocol
+
+
+def parse_token(text: str) -> str | None:
+    """The token in a subscriber's frame ``{"AccessToken": "..."}``; None when it is no such frame."""
+    try:
+        said = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    token = said.get("AccessToken") if isinstance(said, dict) else None
+    return token if isinstance(token, str) else None
+
+
+def render_welcome(expires_in_s: int, now_ms: int) -> str:
+    """The answer to a token that is accepted."""
+    return orjson.dumps(
+        {"Response": Asked.ACCESS_TOKEN, "Result": "Success", "ExpiresIn": expires_in_s, "Timestamp": now_ms}
+    ).decode()
+
+
+def render_farewell(asked: Asked, reason: Reason, now_ms: int) -> str:
+    """What a subscriber hears last."""
+    return orjson.dumps({"Response": asked, "Result": "Error", "Reason": reason, "Timestamp": now_ms}).decode()
+
+
+def render_published(message: Published) -> str:
+    """A message to a topic, as its subscribers get it."""
+    return orjson.dumps({"From": message.sender, "Body": _as_object(message.body)}).decode()

@@ -1,5 +1,6 @@
-"""The stream face: the queues and topics of stream collections."""
+"""The stream face: the queues and topics of stream collections, and the subscribers of topics."""
 
 from alveary.api.stream.endpoints import serve
+from alveary.api.stream.topics import subscribe
 
-__all__ = ["serve"]
+__all__ = ["serve", "subscribe"]
