@@ -20,12 +20,13 @@ from bench.lines import LINES
 from bench.odata import ODATA_EXPERIMENTS
 from bench.processes import BenchProblem
 from bench.report import as_json, page, tables, verdicts
+from bench.trees import TREE_EXPERIMENTS
 
 _HERE: Final = Path(__file__).parent
 _RESULTS: Final = _HERE / "results" / "latest.json"
 _PAGE: Final = _HERE.parent / "docs" / "benchmarks.md"
 
-EXPERIMENTS: Final = {**FILE_EXPERIMENTS, **ODATA_EXPERIMENTS, **IDENTITY_EXPERIMENTS}
+EXPERIMENTS: Final = {**FILE_EXPERIMENTS, **TREE_EXPERIMENTS, **ODATA_EXPERIMENTS, **IDENTITY_EXPERIMENTS}
 
 
 def main() -> int:

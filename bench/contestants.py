@@ -115,11 +115,11 @@ def wsgidav(folder: Path) -> Iterator[Site]:
 
 
 @contextmanager
-def alveary(folder: Path) -> Iterator[Site]:
-    """``alveary serve`` on a new data folder, as its administrator sees it."""
+def alveary(folder: Path, *options: str) -> Iterator[Site]:
+    """``alveary serve`` with *options* on a new data folder, as its administrator sees it."""
     data, port = folder / "data", free_port()
     command = [str(Path(sys.executable).with_name("alveary")), "serve"]
-    command += ["--data", str(data), "--bind", f"{HOST}:{port}"]
+    command += ["--data", str(data), "--bind", f"{HOST}:{port}", *options]
     with running(command, folder, port, "/healthz") as process:
         token = OperatorKey.of(data).mint(int(time.time() * 1000))
         yield Site(ALVEARY, process, authorization=f"Bearer {token}")

@@ -47,10 +47,11 @@ class Scale:
     files: int
     entities: int
     large_set: int
+    tree: int
 
 
-FULL: Final = Scale(rounds=3, load_s=5, large_mib=1024, files=64, entities=100_000, large_set=1_000_000)
-QUICK: Final = Scale(rounds=1, load_s=1, large_mib=64, files=4, entities=5_000, large_set=50_000)
+FULL: Final = Scale(rounds=3, load_s=5, large_mib=1024, files=64, entities=100_000, large_set=1_000_000, tree=10_000)
+QUICK: Final = Scale(rounds=1, load_s=1, large_mib=64, files=4, entities=5_000, large_set=50_000, tree=1_000)
 
 _Each = TypeVar("_Each")
 

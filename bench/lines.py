@@ -97,6 +97,15 @@ _FILES: Final[Mapping[str, Line]] = {
     "script": Line("a script that answers hello", "/s"),
 }
 
+_TREES: Final[Mapping[str, Line]] = {
+    "tree_copy": Line("COPY of a tree of 10,000 files", "s", (_at_most(1),)),
+    "tree_move": Line("MOVE of it", "s", (_at_most(1),)),
+    "tree_first": Line("PROPFIND depth infinity of 100,000 files, to its first byte", "ms", (_at_most(50),)),
+    "tree_memory": Line("peak memory of that, above idle", "MiB", (_at_most(32),)),
+    "tree_list": Line("PROPFIND depth 1 of 1,000 files", "ms", (_at_most(25),)),
+    "tree_delete": Line("DELETE of 100,000 files, to its answer", "s", (_at_most(1),)),
+}
+
 _ODATA: Final[Mapping[str, Line]] = {
     "odata_create": Line("durable create of an entity of five properties", "/s", (Target(2, POCKETBASE),)),
     "odata_get": Line("get by key, of 10,000 entities", "/s", (Target(1, POCKETBASE),)),
@@ -123,10 +132,11 @@ _LOGINS: Final[Mapping[str, Line]] = {
 
 TABLES: Final = (
     Table("Files, snapshots and scripts", (ALVEARY, NGINX, WSGIDAV), _FILES),
+    Table("Trees", (ALVEARY,), _TREES),
     Table("OData", (ALVEARY, POCKETBASE, KINTO), _ODATA),
     Table("OData: a small set of 10,000 entities, a large one of 1,000,000", (SMALL_SET, LARGE_SET), _SETS),
     Table("Identity", (ALVEARY,), _IDENTITY),
     Table("Identity: requests of others while 8 logins run at once", (ALONE, BESIDE_LOGINS), _LOGINS),
 )
 
-LINES: Final[Mapping[str, Line]] = {**_FILES, **_ODATA, **_SETS, **_IDENTITY, **_LOGINS}
+LINES: Final[Mapping[str, Line]] = {**_FILES, **_TREES, **_ODATA, **_SETS, **_IDENTITY, **_LOGINS}

@@ -83,6 +83,18 @@ class Site:
             raise BenchProblem(f"{self.name} sent {received_bytes} of {size_bytes} bytes of {path}.")
         return took_s
 
+    def first_byte_s(self, method: str, path: str, headers: Mapping[str, str]) -> float:
+        """How long the first byte of an answer's body took, which is then read to its end."""
+        with _Exchange(self, path) as exchange:
+            started = time.perf_counter()
+            exchange.connection.request(method, path, headers=self.headers | dict(headers))
+            answer = exchange.answer(method)
+            answer.read(1)
+            took_s = time.perf_counter() - started
+            while answer.read(MIB):
+                pass
+        return took_s
+
 
 class _Exchange:
     """One connection for one request."""

@@ -27,10 +27,10 @@ from alveary.wire.etags import Precondition
 from tests.control_unit import Unit, opened
 from tests.dav_model import Thing, Trail, Tree
 
-CHILDREN = 3
-DEPTH = 3
+CHILDREN = 2
+DEPTH = 2
 
-paths = st.lists(st.sampled_from("abcd"), min_size=1, max_size=4).map(tuple)
+paths = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(tuple)
 bodies = st.sampled_from([b"", b"small", b"large" * 5_000])
 conditions = st.sampled_from(["none", "none", "none", "any", "current", "stale", "absent"])
 keys = st.sampled_from(["p@urn:x", "q@", "displayname@DAV:"])

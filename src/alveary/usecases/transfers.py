@@ -150,9 +150,13 @@ async def _authorise(access: Access, tx: WriteTx, source: Place, target: Place, 
     access.require_on(target, above, BoxPrivilege.BIND)
     if target.node is not None and order.overwrite:
         access.require_on(target, above, BoxPrivilege.UNBIND)
-    if order.verb is Verb.COPY and not order.shallow:
+    if order.verb is Verb.COPY and _goes_deep(existing(source), order):
         async for chain in tx.nodes.guarded(existing(source).id):
             access.require_on(source, (*source.chain, *chain), BoxPrivilege.READ)
+
+
+def _goes_deep(node: Node, order: Transfer) -> bool:
+    return node.kind is not NodeKind.FILE and not order.shallow
 
 
 # Planning
@@ -237,7 +241,7 @@ async def _copy(ports: Ports, tx: WriteTx, plan: _Plan, order: Transfer) -> Node
         updated_ms=now_ms,
     )
     await tx.nodes.save(made)
-    if not order.shallow:
+    if _goes_deep(made, order):
         await _copy_contents(ports, tx, plan.node, made)
     elif made.kind is NodeKind.SERVICE:
         await tx.nodes.save(
