@@ -254,6 +254,13 @@ class Dav(_Section, frozen=True, kw_only=True):
     infinity: Annotated[bool, _option("Whether PROPFIND answers Depth infinity; under RFC 4918 it always does.")] = (
         False
     )
+    active_content: Annotated[
+        Literal["run", "sandbox"],
+        _option(
+            "Whether pages that anyone may read, as apps are, run their scripts in the origin of their cell's URL;"
+            " a box's property trustedcontent decides for itself."
+        ),
+    ] = "run"
 
 
 class OData(_Section, frozen=True, kw_only=True):

@@ -92,7 +92,7 @@ def test_no_text_breaks_the_parser(text: str, size_bytes: int) -> None:
 
 def answer(method: str = "GET", **headers: str) -> Response:
     by_name = {name.replace("_", "-"): value for name, value in headers.items()}
-    return file_response(by_name, Download(ETAG, "text/plain", 10, DATA), lambda: "edge", method=method)
+    return file_response(by_name, Download(ETAG, "text/plain", 10, DATA, {}), lambda: "edge", method=method)
 
 
 def streamed(**headers: str) -> Response:
@@ -100,7 +100,7 @@ def streamed(**headers: str) -> Response:
         for at in range(start, end):
             yield DATA[at : at + 1]
 
-    return file_response(headers, Download(ETAG, "text/plain", 10, read), lambda: "edge")
+    return file_response(headers, Download(ETAG, "text/plain", 10, read, {}), lambda: "edge")
 
 
 async def drained(response: Response) -> bytes:

@@ -20,12 +20,16 @@ Read = Callable[[int, int], AsyncIterator[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file to be answered: its version, media type and size; ``source`` is its bytes or reads them."""
+    """A file to be answered: its version, media type and size; ``source`` is its bytes or reads them.
+
+    ``headers`` go with every answer about it.
+    """
 
     etag: ETag
     media_type: str
     size_bytes: int
     source: bytes | Read
+    headers: Mapping[str, str]
 
     def whole(self) -> bytes | AsyncIterator[bytes]:
         """All its bytes."""
@@ -51,6 +55,7 @@ def file_response(
     etag = file.etag
     read_condition(headers).check(etag)
     answer = {"etag": str(etag), "last-modified": http_date(etag.updated_ms), "accept-ranges": "bytes"}
+    answer |= file.headers
     if is_unchanged(headers, etag):
         return Response(304, answer)
     spans: tuple[ByteRange, ...] = ()

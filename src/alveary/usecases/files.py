@@ -50,6 +50,9 @@ _EVENT_NOUN: Final = {
     NodeKind.CELL: "cell",
 }
 _OWN_FACE: Final = frozenset({NodeKind.ODATA, NodeKind.SERVICE, NodeKind.STREAM})
+_BOX: Final = 1
+"""Where a box's node stands in the chain that leads through it."""
+
 _CELL_AND_BOX: Final = 2
 """How many nodes stand above the first segment below a box."""
 
@@ -68,11 +71,12 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A file to be sent: its node, and its bytes from the moment it was found."""
+    """A file to be sent: its node and its box's, and its bytes from the moment it was found."""
 
     node: Node
     content: Content
     etag: ETag
+    box: Node
 
 
 def etag_of(node: Node) -> ETag:
@@ -207,7 +211,7 @@ async def get(ports: Ports, access: Access, path: BoxPath) -> OpenFile | Node:
     node = existing(place)
     if node.content is None:
         return node
-    return OpenFile(node, node.content, etag_of(node))
+    return OpenFile(node, node.content, etag_of(node), place.chain[_BOX])
 
 
 async def put(

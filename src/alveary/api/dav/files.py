@@ -20,10 +20,12 @@ from alveary.http.call import Call
 from alveary.http.conditional import change_condition
 from alveary.http.ranges import Download, file_response
 from alveary.http.response import Response
+from alveary.http.user_content import guarded
+from alveary.model.active_content import is_active, may_act, trust_of
 from alveary.model.privileges import BoxPrivilege
 from alveary.model.tree import SOURCE_COLLECTION, NodeKind
 from alveary.usecases import files
-from alveary.usecases.access import BoxPath, Need
+from alveary.usecases.access import BoxPath, Need, Who
 from alveary.usecases.files import OpenFile, etag_of
 from alveary.wire.dav_xml import InvalidResourceType, parse_mkcol
 
@@ -57,7 +59,9 @@ _POST: Final = Need(BoxPrivilege.WRITE, BoxPrivilege.WRITE)
 async def get(call: Call, path: BoxPath) -> Response:
     """GET and HEAD {cell}/{box}/{path}: a file in whole or in parts (200, 206, 304), a collection's URL as text.
 
-    Source: API reference 312. Deviation: docs/deviations.md#ranges.
+    ``?download`` has a browser save the file.
+
+    Source: API reference 312. Deviation: docs/deviations.md#ranges, docs/deviations.md#files-in-browsers.
     """
     found = await files.get(call.ports, call.access, path)
     if not isinstance(found, OpenFile):
@@ -69,13 +73,22 @@ async def get(call: Call, path: BoxPath) -> Response:
         return Response(200, {"content-type": "text/plain", "etag": str(etag_of(found))}, f"URL : {url}".encode())
     content, request = found.content, call.request
     source = content.inline
+    media_type = found.node.media_type or "application/octet-stream"
     download = Download(
         found.etag,
-        found.node.media_type or "application/octet-stream",
+        media_type,
         content.size_bytes,
         partial(call.ports.store.contents(call.here).blobs.read, content) if source is None else source,
+        guarded(request, found.node.name, acts=not is_active(media_type) or _may_act(call, found)),
     )
     return file_response(request.headers, download, call.ports.ids.hex, method=request.method)
+
+
+def _may_act(call: Call, found: OpenFile) -> bool:
+    access = call.access
+    by_itself = "authorization" not in call.request.headers and access.who not in {Who.ANONYMOUS, Who.REFUSED}
+    default = call.ports.config.dav.active_content
+    return may_act(default, trust_of(found.box.properties), ambient=by_itself or access.basic)
 
 
 async def put(call: Call, path: BoxPath) -> Response:

@@ -15,6 +15,8 @@ from alveary.http.conditional import change_condition
 from alveary.http.dav import levels_of, read_propfind
 from alveary.http.ranges import Download, file_response
 from alveary.http.response import Response
+from alveary.http.user_content import guarded
+from alveary.model.active_content import is_active
 from alveary.model.keep import SnapshotFile
 from alveary.model.names import MAIN_BOX, SnapshotFileName
 from alveary.model.privileges import CellPrivilege
@@ -67,15 +69,15 @@ async def get(call: Call, name: SnapshotFileName) -> Response:
     Source: API reference 504. Deviation: docs/deviations.md#ranges.
     """
     file = await snapshots.get(call.ports, call.access, name)
-    content = file.content
+    content, request = file.content, call.request
     blobs = call.ports.store.keep(call.here).blobs
     download = Download(
         snapshots.etag_of(file),
         file.media_type,
         content.size_bytes,
         content.inline if content.inline is not None else partial(blobs.read, content),
+        guarded(request, file.name, acts=not is_active(file.media_type)),
     )
-    request = call.request
     return file_response(request.headers, download, call.ports.ids.hex, method=request.method)
 
 
