@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,6 +18,7 @@ from alveary.wire.ranges import ByteRange, parse_ranges
 
 DATA = b"0123456789"
 ETAG = ETag(2, 784111777500)
+SHA256 = hashlib.sha256(DATA).digest()
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
@@ -92,7 +95,7 @@ def test_no_text_breaks_the_parser(text: str, size_bytes: int) -> None:
 
 def answer(method: str = "GET", **headers: str) -> Response:
     by_name = {name.replace("_", "-"): value for name, value in headers.items()}
-    return file_response(by_name, Download(ETAG, "text/plain", 10, DATA, {}), lambda: "edge", method=method)
+    return file_response(by_name, Download(ETAG, "text/plain", 10, SHA256, DATA, {}), lambda: "edge", method=method)
 
 
 def streamed(**headers: str) -> Response:
@@ -100,7 +103,7 @@ def streamed(**headers: str) -> Response:
         for at in range(start, end):
             yield DATA[at : at + 1]
 
-    return file_response(headers, Download(ETAG, "text/plain", 10, read, {}), lambda: "edge")
+    return file_response(headers, Download(ETAG, "text/plain", 10, SHA256, read, {}), lambda: "edge")
 
 
 async def drained(response: Response) -> bytes:
@@ -179,3 +182,43 @@ def test_if_match_on_another_version_is_412() -> None:
 )
 def test_if_range_decides_between_part_and_whole(condition: str, status: int) -> None:
     assert answer(range="bytes=0-1", if_range=condition).status == status
+
+
+TAG, OTHER = str(ETAG), '"1-1"'
+EARLIER = "Sat, 05 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"if_match": TAG, "if_unmodified_since": EARLIER}, 200),
+        ({"if_match": OTHER, "if_unmodified_since": DATE}, 412),
+        ({"if_match": OTHER, "if_none_match": TAG}, 412),
+        ({"if_match": TAG, "if_none_match": TAG}, 304),
+        ({"if_unmodified_since": EARLIER, "if_none_match": TAG}, 412),
+        ({"if_unmodified_since": DATE, "if_modified_since": DATE}, 304),
+        ({"if_none_match": OTHER, "if_modified_since": DATE}, 200),
+        ({"if_none_match": TAG, "range": "bytes=0-1"}, 304),
+        ({"if_none_match": TAG, "range": "bytes=90-"}, 304),
+        ({"if_match": TAG, "range": "bytes=0-1", "if_range": TAG}, 206),
+        ({"if_match": OTHER, "range": "bytes=0-1", "if_range": TAG}, 412),
+        ({"range": "bytes=90-", "if_range": OTHER}, 200),
+    ],
+)
+def test_conditions_are_weighed_in_the_order_of_rfc_9110_13_2_2(headers: dict[str, str], status: int) -> None:
+    for method in ("GET", "HEAD"):
+        try:
+            found = answer(method, **headers).status
+        except Refusal as refusal:
+            found = refusal.kind.status
+        assert found == (200 if (method, status) == ("HEAD", 206) else status)
+
+
+def test_who_asks_for_the_digest_is_told_that_of_the_whole_file() -> None:
+    wanted = {"want_repr_digest": "sha-512=9, sha-256=1"}
+    told = f"sha-256=:{base64.b64encode(SHA256).decode()}:"
+    for headers in ({}, {"range": "bytes=0-1"}, {"range": "bytes=0-1,4-5"}, {"if_none_match": TAG}):
+        assert answer(**wanted, **headers).headers["repr-digest"] == told
+    assert answer("HEAD", **wanted).headers["repr-digest"] == told
+    for unwanted in ("sha-256=0", "sha-512=9", "", "sha-256", "md5=1"):
+        assert "repr-digest" not in answer(want_repr_digest=unwanted).headers

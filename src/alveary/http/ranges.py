@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from alveary.http.conditional import is_unchanged, range_applies, read_condition
+from alveary.http.digests import told_digest
 from alveary.http.response import Response
 from alveary.wire.etags import ETag
 from alveary.wire.http_dates import http_date
@@ -28,6 +29,7 @@ class Download:
     etag: ETag
     media_type: str
     size_bytes: int
+    sha256: bytes
     source: bytes | Read
     headers: Mapping[str, str]
 
@@ -56,6 +58,8 @@ def file_response(
     read_condition(headers).check(etag)
     answer = {"etag": str(etag), "last-modified": http_date(etag.updated_ms), "accept-ranges": "bytes"}
     answer |= file.headers
+    if "want-repr-digest" in headers:
+        answer |= told_digest(headers, file.sha256)
     if is_unchanged(headers, etag):
         return Response(304, answer)
     spans: tuple[ByteRange, ...] = ()

@@ -26,7 +26,7 @@ NO_BODY: Final = frozenset({101, 204, 304})
 
 _EXPOSED: Final = (
     "X-Personium-Version, DataServiceVersion, ETag, Location, Lock-Token, Accept-Ranges, Content-Range,"
-    " WWW-Authenticate, Content-Disposition"
+    " WWW-Authenticate, Content-Disposition, Repr-Digest"
 )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from alveary.errors import (
+    DIGEST_MISMATCH,
     HAS_CHILDREN,
     METHOD_NOT_ALLOWED,
     NO_SUCH_BOX,
@@ -63,10 +64,11 @@ _NAME_CHARS: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a write made: its ETag, and whether it was not there before."""
+    """What a write made: its ETag, whether it was not there before, and the SHA-256 of a file's bytes."""
 
     etag: ETag
     created: bool
+    sha256: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +224,16 @@ async def put(
     *,
     media_type: str,
     expect: Precondition,
+    sha256: bytes | None = None,
 ) -> Saved:
     """Store *body* as the file at *path*, whole or not at all; readers see the old file or the new one.
 
-    No lock is held while the client sends.
+    No lock is held while the client sends. *sha256* is what it has to be, None for whatever comes.
 
     Raises:
         Refusal: as Access.require_at; ETAG_MISMATCH, METHOD_NOT_ALLOWED (no file there), BAD_RESOURCE_NAME,
-            PARENT_MISSING, NO_SUCH_BOX, NO_SUCH_URI, TOO_MANY_CHILDREN, BODY_TOO_LARGE, IF_FAILED, LOCKED,
-            CELL_LOCKED, DISK_FULL.
+            PARENT_MISSING, NO_SUCH_BOX, NO_SUCH_URI, TOO_MANY_CHILDREN, BODY_TOO_LARGE, DIGEST_MISMATCH,
+            IF_FAILED, LOCKED, CELL_LOCKED, DISK_FULL.
     """
     place = await access.require_at(ports, path, PUT)
     _check_put(ports, place, expect)
@@ -238,11 +241,22 @@ async def put(
     contents = ports.store.contents(access.here)
     async with contents.blobs.stage(body, max_bytes=ports.config.limits.upload_bytes) as staged:
         content = await staged.keep()  # before the row: an orphan is swept later, a dangling row would not be
+        require_digest(content, sha256)
 
         async def save(tx: WriteTx) -> Saved:
             return await save_file(ports, access, tx, path, content, media_type, expect)
 
         return await contents.write(save)
+
+
+def require_digest(content: Content, sha256: bytes | None) -> None:
+    """Return when *content* is what it has to be; None: whatever it is.
+
+    Raises:
+        Refusal: DIGEST_MISMATCH.
+    """
+    if sha256 is not None and sha256 != content.sha256:
+        raise Refusal(DIGEST_MISMATCH)
 
 
 def _check_put(ports: Ports, place: Place, expect: Precondition) -> Node:
@@ -296,7 +310,7 @@ async def save_file(
     await tx.nodes.save(node)
     what, status = ("davfile.create", 201) if old is None else ("davfile.update", 204)
     await tx.outbox.append(event(access, what, local_url(path), status))
-    return Saved(etag_of(node), created=old is None)
+    return Saved(etag_of(node), created=old is None, sha256=content.sha256)
 
 
 async def delete(ports: Ports, access: Access, path: BoxPath, *, recursive: bool, expect: Precondition) -> None:

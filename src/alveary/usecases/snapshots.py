@@ -18,7 +18,7 @@ from alveary.model.tree import Content
 from alveary.ports import Ports
 from alveary.ports.store import KeepReadTx, KeepTx
 from alveary.usecases.access import Access
-from alveary.usecases.files import Saved
+from alveary.usecases.files import Saved, require_digest
 from alveary.wire.etags import ETag, Precondition
 
 MEDIA_TYPE: Final = "application/zip"
@@ -65,12 +65,15 @@ async def put(
     *,
     media_type: str,
     expect: Precondition,
+    sha256: bytes | None = None,
 ) -> Saved:
     """Store *body* as the file of that name, whole or not at all; what can refuse it does so before it is read.
 
+    *sha256* is what it has to be, None for whatever comes.
+
     Raises:
         Refusal: as Access.require; ETAG_MISMATCH, SNAPSHOT_EXISTS (an export is about to take the name),
-            TOO_MANY_CHILDREN, BODY_TOO_LARGE, CELL_LOCKED, DISK_FULL.
+            TOO_MANY_CHILDREN, BODY_TOO_LARGE, DIGEST_MISMATCH, CELL_LOCKED, DISK_FULL.
     """
     access.require(CellPrivilege.ROOT)
     refuse_locked(ports, access.here)
@@ -88,11 +91,12 @@ async def put(
     await keep.read(check)
     async with keep.blobs.stage(body, max_bytes=ports.config.limits.snapshot_bytes) as staged:
         content = await staged.keep()  # before the row: an orphan is swept later, a dangling row would not be
+        require_digest(content, sha256)
 
         async def save(tx: KeepTx) -> Saved:
             old = await check(tx)
             saved = await save_file(tx, name, media_type, content)
-            return Saved(etag_of(saved), created=old is None)
+            return Saved(etag_of(saved), created=old is None, sha256=content.sha256)
 
         return await keep.write(save)
 

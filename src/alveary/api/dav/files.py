@@ -5,6 +5,7 @@ What does not belong here: COPY and MOVE (``transfers``), properties and ACLs (`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -18,6 +19,7 @@ from alveary.errors import (
 )
 from alveary.http.call import Call
 from alveary.http.conditional import change_condition
+from alveary.http.digests import refuse_part, sent_digest, told_digest
 from alveary.http.ranges import Download, file_response
 from alveary.http.response import Response
 from alveary.http.user_content import guarded
@@ -26,7 +28,7 @@ from alveary.model.privileges import BoxPrivilege
 from alveary.model.tree import SOURCE_COLLECTION, NodeKind
 from alveary.usecases import files
 from alveary.usecases.access import BoxPath, Need, Who
-from alveary.usecases.files import OpenFile, etag_of
+from alveary.usecases.files import OpenFile, Saved, etag_of
 from alveary.wire.dav_xml import InvalidResourceType, parse_mkcol
 
 XML: Final = "application/xml"
@@ -78,6 +80,7 @@ async def get(call: Call, path: BoxPath) -> Response:
         found.etag,
         media_type,
         content.size_bytes,
+        content.sha256,
         partial(call.ports.store.contents(call.here).blobs.read, content) if source is None else source,
         guarded(request, found.node.name, acts=not is_active(media_type) or _may_act(call, found)),
     )
@@ -94,9 +97,12 @@ def _may_act(call: Call, found: OpenFile) -> bool:
 async def put(call: Call, path: BoxPath) -> Response:
     """PUT {cell}/{box}/{path}: 201 when created, 204 when replaced, with the new ETag.
 
+    A digest that comes with the body has to be the body's (RFC 9530).
+
     Source: API reference 311 and 381. Deviation: docs/deviations.md#conditional-put.
     """
     headers = call.request.headers
+    refuse_part(headers)
     media_type = headers.get("content-type") or _default_media_type(path.segments[-1])
     if "/" not in media_type:
         raise Refusal(BAD_HEADER, name="Content-Type", value=media_type)
@@ -107,8 +113,14 @@ async def put(call: Call, path: BoxPath) -> Response:
         call.request.body_within(call.ports.config.limits.upload_bytes),
         media_type=media_type,
         expect=change_condition(headers),
+        sha256=sent_digest(headers),
     )
-    return Response(201 if saved.created else 204, {"etag": str(saved.etag)})
+    return _saved(headers, saved)
+
+
+def _saved(headers: Mapping[str, str], saved: Saved) -> Response:
+    digest = told_digest(headers, saved.sha256) if saved.sha256 else {}
+    return Response(201 if saved.created else 204, {"etag": str(saved.etag), **digest})
 
 
 def _default_media_type(name: str) -> str:

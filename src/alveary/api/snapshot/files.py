@@ -13,6 +13,7 @@ from alveary.errors import METHOD_NOT_ALLOWED, NO_SUCH_URI, NOT_IMPLEMENTED, Ref
 from alveary.http.call import Call
 from alveary.http.conditional import change_condition
 from alveary.http.dav import levels_of, read_propfind
+from alveary.http.digests import refuse_part, sent_digest, told_digest
 from alveary.http.ranges import Download, file_response
 from alveary.http.response import Response
 from alveary.http.user_content import guarded
@@ -75,6 +76,7 @@ async def get(call: Call, name: SnapshotFileName) -> Response:
         snapshots.etag_of(file),
         file.media_type,
         content.size_bytes,
+        content.sha256,
         content.inline if content.inline is not None else partial(blobs.read, content),
         guarded(request, file.name, acts=not is_active(file.media_type)),
     )
@@ -87,6 +89,7 @@ async def put(call: Call, name: SnapshotFileName) -> Response:
     Source: API reference 503. Deviation: docs/deviations.md#conditional-put.
     """
     headers = call.request.headers
+    refuse_part(headers)
     saved = await snapshots.put(
         call.ports,
         call.access,
@@ -94,8 +97,9 @@ async def put(call: Call, name: SnapshotFileName) -> Response:
         call.request.body_within(call.ports.config.limits.snapshot_bytes),
         media_type=headers.get("content-type") or UNTYPED,
         expect=change_condition(headers),
+        sha256=sent_digest(headers),
     )
-    return Response(201 if saved.created else 204, {"etag": str(saved.etag)})
+    return Response(201 if saved.created else 204, {"etag": str(saved.etag), **told_digest(headers, saved.sha256)})
 
 
 async def delete(call: Call, name: SnapshotFileName) -> Response:
