@@ -318,6 +318,8 @@ class Limits(_Section, frozen=True, kw_only=True):
     locks: Annotated[int, _option("Locks in one box.", ge=1)] = 1_024
     lock_owner_bytes: Annotated[int, _option("What a client says of itself in a lock.", ge=64)] = 1 * KIB
     if_conditions: Annotated[int, _option("Conditions in an If header.", ge=1)] = 256
+    uploads: Annotated[int, _option("Unfinished resumable uploads of one cell.", ge=0)] = 100
+    upload_s: Annotated[int, _option("How long an unfinished upload is kept after its last piece.", ge=1)] = 86_400
 
     # Snapshots
     snapshot_bytes: Annotated[int, _option("One snapshot file; 0: any size.", ge=0)] = 0

@@ -342,6 +342,17 @@ def test_a_flipped_byte_of_a_snapshot_is_found_and_the_snapshot_named(unit: Unit
     assert "cell demo, snapshot kept.zip: its bytes are not those that were stored" in ended.stdout
 
 
+def test_a_flipped_byte_of_an_unfinished_upload_is_found(unit: Unit) -> None:
+    filled(unit).call("PUT", "__/big", content=b"u" * 100_000, headers={"Upload-Complete": "?0"})
+    blob = next(path for path in unit.data.rglob("contents/*/blobs/*/*") if path.read_bytes() == b"u" * 100_000)
+    blob.write_bytes(b"v" * 100_000)
+
+    ended = unit.cli("verify")
+
+    assert ended.returncode == 1
+    assert "cell demo, unfinished upload" in ended.stdout
+
+
 def test_cut_and_missing_files_are_named_by_doctor(unit: Unit) -> None:
     cell = filled(unit)
     cell.call("PUT", "__/other.bin", content=LARGE)
@@ -381,7 +392,7 @@ def test_open_permissions_another_format_and_a_cut_key_are_named(unit: Unit) -> 
 
     assert ended.returncode == 1
     assert "unit.sqlite: others may read it" in ended.stdout
-    assert "format: it says 99; this release reads and writes 3" in ended.stdout
+    assert "format: it says 99; this release reads and writes 4" in ended.stdout
     assert "secrets/unit.key: it does not hold 32 bytes" in ended.stdout
 
 

@@ -439,6 +439,7 @@ LATER_THAN = {
         "INDEX entity_by_time",
     ),
     2: ("TABLE lock", "TABLE orphan", "INDEX node_of_collection", "TABLE queued", "TABLE backlog"),
+    3: ("TABLE upload", "TABLE piece"),
 }
 """What contents of each older format did not have that the next one had."""
 

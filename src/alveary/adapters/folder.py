@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-FORMAT: Final = 3
-_UPGRADED: Final = frozenset({"1", "2"})
+FORMAT: Final = 4
+_UPGRADED: Final = frozenset({"1", "2", "3"})
 """The older formats that this release brings to its own: each cell's files, when they are opened."""
 STAMP: Final = "format"
 _LOCK: Final = "lock"

@@ -84,6 +84,7 @@ ROUTES: Final = Routes(
         "__ctl": Route(odata.control),
         "__box": Route(cell.box),
         "__role": Route(cell.role),
+        "__upload": Route(dav.uploading),
         "__snapshot": Route(snapshot.area, open_when_failed=EVERY_METHOD),
         "__export": Route(snapshot.export, open_when_failed=EVERY_METHOD),
         "__topic": Route(stream.subscribe, reads_credentials=False),

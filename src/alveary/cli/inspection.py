@@ -136,7 +136,7 @@ class Inspection:
     def databases(self) -> Iterator[Problem]:
         """Database files that are missing, damaged or of another format."""
         yield from self._check_database(self.data / _REGISTRY)
-        yield from self._of_cells(lambda part: self._check_database(part.database))
+        yield from self._of_cells(lambda part: self._check_database(part.database) if part.table != "piece" else ())
 
     def files(self) -> Iterator[Problem]:
         """Files whose bytes are missing, cut, or (with hashing) others than were stored."""
@@ -161,11 +161,12 @@ class Inspection:
         except apsw.Error:  # told by databases()
             return []
 
-    def _parts(self, cell: _Cell) -> tuple[_Part, _Part]:
+    def _parts(self, cell: _Cell) -> tuple[_Part, ...]:
         folder = self.data / "cells" / cell.id
-        files = f"kind = '{NodeKind.FILE.value}'"
+        contents, files = folder / "contents" / cell.contents, f"kind = '{NodeKind.FILE.value}'"
         return (
-            _Part(folder / "contents" / cell.contents, "node", "id", f"cell {cell.name}", files),
+            _Part(contents, "node", "id", f"cell {cell.name}", files),
+            _Part(contents, "piece", "id", f"cell {cell.name}, unfinished upload"),
             _Part(folder / "keep", "snapshot", "name", f"cell {cell.name}, snapshot"),
         )
 

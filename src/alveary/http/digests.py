@@ -5,24 +5,28 @@ What does not belong here: their spelling (``wire.digests``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from alveary.errors import BAD_HEADER, Refusal
 from alveary.wire import digests
 
-_SENT: Final = ("repr-digest", "content-digest")
+WHOLE: Final = "repr-digest"
+"""Tells of the file that a body is, or is a part of."""
+
+PART: Final = "content-digest"
+"""Tells of the body."""
 
 
-def sent_digest(headers: Mapping[str, str]) -> bytes | None:
-    """The SHA-256 that the body of a PUT has to have, None when the client does not say.
+def sent_digest(headers: Mapping[str, str], names: Sequence[str] = (WHOLE, PART)) -> bytes | None:
+    """The SHA-256 that those headers tell, of the body of a PUT all of them; None when the client does not say.
 
     *headers* have names in lower case.
 
     Raises:
         Refusal: BAD_HEADER when a header cannot be read, or two contradict each other.
     """
-    told = {digests.parse(name, headers[name]) for name in _SENT if name in headers} - {None}
+    told = {digests.parse(name, headers[name]) for name in names if name in headers} - {None}
     if len(told) > 1:
         raise Refusal(BAD_HEADER, name="Content-Digest", value=headers["content-digest"])
     return told.pop() if told else None

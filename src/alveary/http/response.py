@@ -17,7 +17,7 @@ Headers = Mapping[str, str | tuple[str, ...]]
 """Response headers by lower-case name; a tuple makes one line of each value."""
 
 METHODS: Final = (
-    "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, ACL, LOCK, UNLOCK"
+    "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, PATCH, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, ACL, LOCK, UNLOCK"
 )
 """What a preflight is told, whatever it is about: it carries no credentials to look further."""
 
@@ -26,7 +26,7 @@ NO_BODY: Final = frozenset({101, 204, 304})
 
 _EXPOSED: Final = (
     "X-Personium-Version, DataServiceVersion, ETag, Location, Lock-Token, Accept-Ranges, Content-Range,"
-    " WWW-Authenticate, Content-Disposition, Repr-Digest"
+    " WWW-Authenticate, Content-Disposition, Repr-Digest, Upload-Complete, Upload-Offset, Upload-Length, Upload-Limit"
 )
 
 

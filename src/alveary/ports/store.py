@@ -18,7 +18,8 @@ from alveary.model.keep import FamilyState, Job, LoginHistory, SigningKey, Snaps
 from alveary.model.locks import Lock, Locks
 from alveary.model.queries import Query
 from alveary.model.streams import Backlog
-from alveary.model.tree import Box, Node, Place
+from alveary.model.tree import Box, Content, Node, Place
+from alveary.model.uploads import Upload
 from alveary.model.user_edm import Schema
 from alveary.ports.blobs import Blobs
 
@@ -225,6 +226,38 @@ class QueueWriter(QueueReader, Protocol):
         """Forget the messages of all queues that came at that time or before."""
 
 
+class UploadReader(Protocol):
+    """The uploads in several requests that have not become files, and those that have of late."""
+
+    async def find(self, upload_id: str) -> Upload | None:
+        """The upload of that id."""
+
+    async def pieces(self, upload_id: str) -> list[Content]:
+        """What has come of the upload of that id, in the order of its bytes."""
+
+    async def overdue(self, now_ms: int) -> list[str]:
+        """The ids of the uploads that are to be forgotten by then."""
+
+    async def count(self) -> int:
+        """How many are not complete."""
+
+
+class UploadWriter(UploadReader, Protocol):
+    """The same, to change."""
+
+    async def save(self, upload: Upload) -> None:
+        """Make or replace the upload of that id."""
+
+    async def add_piece(self, upload: Upload, piece_id: str, content: Content) -> None:
+        """Append *content*, whose first byte is the one at the offset of *upload*."""
+
+    async def drop_pieces(self, upload_id: str, adopted: Content | None = None) -> None:
+        """Forget what has come of the upload of that id; the bytes of *adopted* are a file's now and stay."""
+
+    async def remove(self, upload_id: str) -> None:
+        """Forget the upload of that id, with what has come of it."""
+
+
 class Outbox(Protocol):
     """What happened, written with what changed."""
 
@@ -251,6 +284,8 @@ class ReadTx(Protocol):
     def principals(self) -> PrincipalReader: ...
     @property
     def queues(self) -> QueueReader: ...
+    @property
+    def uploads(self) -> UploadReader: ...
 
 
 class WriteTx(Protocol):
@@ -275,6 +310,8 @@ class WriteTx(Protocol):
     def locks(self) -> LockWriter: ...
     @property
     def queues(self) -> QueueWriter: ...
+    @property
+    def uploads(self) -> UploadWriter: ...
     @property
     def outbox(self) -> Outbox: ...
 

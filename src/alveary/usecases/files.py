@@ -236,17 +236,64 @@ async def put(
             IF_FAILED, LOCKED, CELL_LOCKED, DISK_FULL.
     """
     place = await access.require_at(ports, path, PUT)
-    _check_put(ports, place, expect)
+    order = Put(path, media_type, expect)
+    order.check(ports, place)
     await Claimant(access).may_change(ports, place)
     contents = ports.store.contents(access.here)
     async with contents.blobs.stage(body, max_bytes=ports.config.limits.upload_bytes) as staged:
         content = await staged.keep()  # before the row: an orphan is swept later, a dangling row would not be
         require_digest(content, sha256)
+        return await contents.write(lambda tx: order.apply(ports, access, tx, content))
 
-        async def save(tx: WriteTx) -> Saved:
-            return await save_file(ports, access, tx, path, content, media_type, expect)
 
-        return await contents.write(save)
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What a PUT asks for: where the file will be, of what type, and what must hold of what is there."""
+
+    path: BoxPath
+    media_type: str
+    expect: Precondition
+
+    def check(self, ports: Ports, place: Place) -> Node:
+        """The node under which the file will be; *place* is what its path leads to.
+
+        Raises:
+            Refusal: as :func:`put`.
+        """
+        node = place.node
+        if node is not None:
+            if node.kind is not NodeKind.FILE:
+                raise Refusal(METHOD_NOT_ALLOWED)
+            self.expect.check(etag_of(node))
+            return place.chain[-2]
+        if place.box is None:
+            raise Refusal(NO_SUCH_BOX, url=_shown(place))
+        check_name(ports, place)
+        parent = _parent(place)
+        self.expect.check(None)
+        return parent
+
+    async def apply(self, ports: Ports, access: Access, tx: WriteTx, content: Content) -> Saved:
+        """Make *content* the file, after another look at what is there and who may do what.
+
+        Raises:
+            Refusal: as :func:`put`.
+        """
+        place = await access.judge(tx, self.path, PUT)
+        parent = self.check(ports, place)
+        await Claimant(access).changes(tx, place)
+        old = place.node
+        if old is None:
+            await check_room(ports, tx.nodes, parent)
+            times = tx.now_ms, tx.now_ms
+            node = Node(ports.ids.timed(), parent.id, place.segments[-1], NodeKind.FILE, 1, *times)
+        else:
+            node = replace(old, version=old.version + 1, updated_ms=tx.now_ms)
+        node = replace(node, media_type=self.media_type, content=content)
+        await tx.nodes.save(node)
+        what, status = ("davfile.create", 201) if old is None else ("davfile.update", 204)
+        await tx.outbox.append(event(access, what, local_url(self.path), status))
+        return Saved(etag_of(node), created=old is None, sha256=content.sha256)
 
 
 def require_digest(content: Content, sha256: bytes | None) -> None:
@@ -257,60 +304,6 @@ def require_digest(content: Content, sha256: bytes | None) -> None:
     """
     if sha256 is not None and sha256 != content.sha256:
         raise Refusal(DIGEST_MISMATCH)
-
-
-def _check_put(ports: Ports, place: Place, expect: Precondition) -> Node:
-    node = place.node
-    if node is not None:
-        if node.kind is not NodeKind.FILE:
-            raise Refusal(METHOD_NOT_ALLOWED)
-        expect.check(etag_of(node))
-        return place.chain[-2]
-    if place.box is None:
-        raise Refusal(NO_SUCH_BOX, url=_shown(place))
-    check_name(ports, place)
-    parent = _parent(place)
-    expect.check(None)
-    return parent
-
-
-async def save_file(
-    ports: Ports,
-    access: Access,
-    tx: WriteTx,
-    path: BoxPath,
-    content: Content,
-    media_type: str,
-    expect: Precondition,
-) -> Saved:
-    """Make *content* that of the file at *path*, within a transaction.
-
-    Raises:
-        Refusal: as :func:`put`.
-    """
-    place = await access.judge(tx, path, PUT)
-    parent = _check_put(ports, place, expect)
-    await Claimant(access).changes(tx, place)
-    old = place.node
-    if old is None:
-        await check_room(ports, tx.nodes, parent)
-        node = Node(
-            ports.ids.timed(),
-            parent.id,
-            place.segments[-1],
-            NodeKind.FILE,
-            1,
-            tx.now_ms,
-            tx.now_ms,
-            media_type=media_type,
-            content=content,
-        )
-    else:
-        node = replace(old, version=old.version + 1, updated_ms=tx.now_ms, media_type=media_type, content=content)
-    await tx.nodes.save(node)
-    what, status = ("davfile.create", 201) if old is None else ("davfile.update", 204)
-    await tx.outbox.append(event(access, what, local_url(path), status))
-    return Saved(etag_of(node), created=old is None, sha256=content.sha256)
 
 
 async def delete(ports: Ports, access: Access, path: BoxPath, *, recursive: bool, expect: Precondition) -> None:

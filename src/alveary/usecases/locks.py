@@ -16,7 +16,7 @@ from alveary.ports import Ports
 from alveary.ports.store import WriteTx
 from alveary.usecases.access import Access, BoxPath, Need
 from alveary.usecases.claims import Claimant, held
-from alveary.usecases.files import existing, is_source_collection, save_file
+from alveary.usecases.files import Put, existing, is_source_collection
 from alveary.wire.etags import Precondition
 
 LOCK: Final = Need(BoxPrivilege.WRITE_CONTENT, BoxPrivilege.BIND)
@@ -69,7 +69,7 @@ async def lock(ports: Ports, access: Access, path: BoxPath, order: Order) -> Gra
         if place.node is not None:
             await Claimant(access).looks(tx, place)
         else:
-            await save_file(ports, access, tx, path, NO_BYTES, _EMPTY_FILE, Precondition())
+            await Put(path, _EMPTY_FILE, Precondition()).apply(ports, access, tx, NO_BYTES)
         locks = await held(tx, place, tx.now_ms)
         hindering = _rivals(locks, path, order)
         if hindering:

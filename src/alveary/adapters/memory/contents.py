@@ -5,6 +5,7 @@ What does not belong here: when a change becomes visible (``versions``), the rul
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -17,7 +18,8 @@ from alveary.model.locks import Lock, Locks
 from alveary.model.names import MAIN_BOX
 from alveary.model.queries import Query
 from alveary.model.streams import Backlog
-from alveary.model.tree import Box, Node, NodeKind, Place
+from alveary.model.tree import Box, Content, Node, NodeKind, Place
+from alveary.model.uploads import Upload
 from alveary.model.user_edm import SCHEMA_KINDS, Schema
 
 _SCHEMA = frozenset({EntityKind.ENTITY_TYPE, EntityKind.COMPLEX_TYPE})
@@ -46,6 +48,8 @@ class ContentsState:
     events: list[dict[str, JsonValue]] = field(default_factory=list)
     queued: dict[QueueId, tuple[Queued, ...]] = field(default_factory=dict)
     notes: dict[bytes, bytes] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    pieces: dict[str, tuple[Content, ...]] = field(default_factory=dict)
     schemas: dict[str, tuple[tuple[Entity, ...], Schema]] = field(default_factory=dict)
 
     def copy(self) -> Self:
@@ -58,12 +62,15 @@ class ContentsState:
             self.events.copy(),
             self.queued.copy(),
             self.notes.copy(),
+            self.uploads.copy(),
+            self.pieces.copy(),
             self.schemas.copy(),
         )
 
     def blobs(self) -> set[str]:
-        """The ids of the blobs that files name."""
-        return {node.content.blob for node in self.nodes.values() if node.content and node.content.blob}
+        """The ids of the blobs that files and pieces of uploads name."""
+        files = (node.content for node in self.nodes.values() if node.content is not None)
+        return {each.blob for each in itertools.chain(files, *self.pieces.values()) if each.blob}
 
 
 class ContentsTx:
@@ -78,6 +85,7 @@ class ContentsTx:
         self.links = MemoryLinks(state)
         self.locks = MemoryLocks(state, now_ms)
         self.principals = MemoryPrincipals(state, self.entities)
+        self.uploads = MemoryUploads(state)
         self.outbox = MemoryOutbox(state)
         self.queues = MemoryQueues(state, now_ms)
         self.notes = MemoryNotes(state)
@@ -86,6 +94,47 @@ class ContentsTx:
     def path_freed(self) -> bool:
         """Whether something was removed that may be made again under its old name."""
         return self.nodes.path_freed or self.entities.path_freed
+
+
+class MemoryUploads:
+    """The uploads of a cell."""
+
+    def __init__(self, state: ContentsState) -> None:
+        self._uploads = state.uploads
+        self._pieces = state.pieces
+
+    async def find(self, upload_id: str) -> Upload | None:
+        """The upload of that id."""
+        return self._uploads.get(upload_id)
+
+    async def pieces(self, upload_id: str) -> list[Content]:
+        """What has come of the upload of that id, in the order of its bytes."""
+        return list(self._pieces.get(upload_id, ()))
+
+    async def overdue(self, now_ms: int) -> list[str]:
+        """The ids of the uploads that are to be forgotten by then."""
+        return [each.id for each in self._uploads.values() if each.until_ms <= now_ms]
+
+    async def count(self) -> int:
+        """How many are not complete."""
+        return sum(not each.complete for each in self._uploads.values())
+
+    async def save(self, upload: Upload) -> None:
+        """Make or replace the upload of that id."""
+        self._uploads[upload.id] = upload
+
+    async def add_piece(self, upload: Upload, piece_id: str, content: Content) -> None:
+        """Append *content*."""
+        self._pieces[upload.id] = (*self._pieces.get(upload.id, ()), content)
+
+    async def drop_pieces(self, upload_id: str, adopted: Content | None = None) -> None:
+        """Forget what has come of the upload of that id; a blob that a file names by now stays."""
+        self._pieces.pop(upload_id, None)
+
+    async def remove(self, upload_id: str) -> None:
+        """Forget the upload of that id, with what has come of it."""
+        await self.drop_pieces(upload_id)
+        self._uploads.pop(upload_id, None)
 
 
 class MemoryBoxes:

@@ -54,7 +54,7 @@ class Part(Generic[Tx]):
         shared: Shared,
         *,
         transaction: Callable[[apsw.Connection, Seat], Tx],
-        blob_table: str,
+        blob_tables: tuple[str, ...],
         marks: Marks,
     ) -> None:
         """Open the part in *folder*; *transaction* makes a body's object."""
@@ -79,7 +79,7 @@ class Part(Generic[Tx]):
         self._tending: asyncio.Future[None] | None = None
         self._query_s = shared.query_s
         self._threads = shared.threads
-        self._blob_table = blob_table
+        self._blob_tables = blob_tables
         self._waiting: list[str] = []
         self._deleted: list[str] = []
         self._gone: Callable[[], None] | None = None
@@ -209,7 +209,8 @@ class Part(Generic[Tx]):
         self._tend()
 
     async def _named_blobs(self, tx: Tx) -> set[str]:
-        query = f"SELECT blob FROM {self._blob_table} WHERE blob IS NOT NULL"  # nosec B608 - a literal of this file
+        each = (f"SELECT blob FROM {table} WHERE blob IS NOT NULL" for table in self._blob_tables)  # nosec B608
+        query = " UNION ALL ".join(each)  # literals of this file
         return {blob for (blob,) in self._connection_of(tx).execute(query)}
 
     @staticmethod
@@ -250,7 +251,7 @@ def open_contents(folder: Path, cell_id: str, shared: Shared, outbox_rows: int) 
         transaction=lambda connection, seat: ContentsTx(
             connection, marks, cell_id, seat=seat, small_files=shared.small_files, outbox_rows=outbox_rows
         ),
-        blob_table="node",
+        blob_tables=("node", "piece"),
         marks=marks,
     )
     schema.upgrade(part.database.writer, folder / DATABASE, schema.CONTENTS)
@@ -272,7 +273,7 @@ def open_keep(folder: Path, shared: Shared) -> Part[KeepTx]:
         folder,
         shared,
         transaction=lambda connection, _: KeepTx(connection, marks),
-        blob_table="snapshot",
+        blob_tables=("snapshot",),
         marks=marks,
     )
     schema.upgrade(part.database.writer, folder / DATABASE, schema.KEEP)

@@ -61,6 +61,28 @@ CREATE INDEX lock_by_end ON lock (until_ms);
 """
 """The WebDAV locks; what is below the box is joined by slashes."""
 
+_UPLOADS: Final = """
+CREATE TABLE upload (
+  id            TEXT PRIMARY KEY,
+  until_ms      INTEGER NOT NULL,
+  complete      INTEGER NOT NULL,
+  document      TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX upload_by_end ON upload (until_ms);
+
+CREATE TABLE piece (
+  id            TEXT PRIMARY KEY,
+  upload        TEXT NOT NULL,
+  start         INTEGER NOT NULL,
+  size_bytes    INTEGER NOT NULL,
+  sha256        BLOB NOT NULL,
+  blob          TEXT,
+  inline        BLOB
+);
+CREATE UNIQUE INDEX piece_by_start ON piece (upload, start);
+"""
+"""Files that come in several requests."""
+
 _CONTENTS: Final = f"""
 CREATE TABLE node (
   id            TEXT PRIMARY KEY,
@@ -125,10 +147,12 @@ CREATE TABLE outbox (
 );
 
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
-{_LISTS}{words.TABLES}{orphans.TABLES}{_LOCKS}{queues.TABLES}"""
+{_LISTS}{words.TABLES}{orphans.TABLES}{_LOCKS}{queues.TABLES}{_UPLOADS}"""
 
 CONTENTS: Final = Tables(
-    _CONTENTS, 3, {1: (_LISTS, words.TABLES, _FILL_TALLY), 2: (orphans.TABLES, _LOCKS, queues.TABLES)}
+    _CONTENTS,
+    4,
+    {1: (_LISTS, words.TABLES, _FILL_TALLY), 2: (orphans.TABLES, _LOCKS, queues.TABLES), 3: (_UPLOADS,)},
 )
 
 BUILD: Final = Tables(

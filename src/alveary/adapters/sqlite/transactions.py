@@ -28,6 +28,7 @@ from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles, SqliteBoxes, SqliteNodes
 from alveary.adapters.sqlite.notes import SqliteNotes
 from alveary.adapters.sqlite.queues import SqliteQueues
+from alveary.adapters.sqlite.uploads import SqliteUploads
 
 
 class _Marked:
@@ -89,6 +90,7 @@ class ContentsTx(_Marked):
         self.links = SqliteLinks(connection, marks)
         self.locks = SqliteLocks(connection, marks, lambda: self.now_ms)
         self.principals = SqlitePrincipals(connection, self.entities, marks)
+        self.uploads = SqliteUploads(connection, marks)
         self.outbox = SqliteOutbox(connection, lambda: self.now_ms, outbox_rows)
         self.queues = SqliteQueues(connection, lambda: self.now_ms)
         self.notes = SqliteNotes(connection)

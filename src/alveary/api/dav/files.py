@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from alveary.api.dav import uploads
 from alveary.errors import (
     BAD_HEADER,
     MEDIA_TYPE_UNSUPPORTED,
@@ -30,6 +31,7 @@ from alveary.usecases import files
 from alveary.usecases.access import BoxPath, Need, Who
 from alveary.usecases.files import OpenFile, Saved, etag_of
 from alveary.wire.dav_xml import InvalidResourceType, parse_mkcol
+from alveary.wire.uploads import PARTIAL
 
 XML: Final = "application/xml"
 
@@ -106,6 +108,8 @@ async def put(call: Call, path: BoxPath) -> Response:
     media_type = headers.get("content-type") or _default_media_type(path.segments[-1])
     if "/" not in media_type:
         raise Refusal(BAD_HEADER, name="Content-Type", value=media_type)
+    if uploads.begins(headers):
+        return await uploads.begin(call, path, media_type)
     saved = await files.put(
         call.ports,
         call.access,
@@ -190,4 +194,5 @@ async def options(call: Call, path: BoxPath) -> Response:
     if node is not None and files.is_source_collection(place):
         allowed = "OPTIONS, PROPFIND"
     classes = files.semantics_of(call.ports).classes
-    return Response(200, {"allow": allowed, "access-control-allow-methods": allowed, "dav": classes})
+    answer = {"allow": allowed, "access-control-allow-methods": allowed, "dav": classes}
+    return Response(200, {**answer, "accept-patch": PARTIAL} if "PUT" in allowed else answer)
