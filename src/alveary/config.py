@@ -261,6 +261,7 @@ class Dav(_Section, frozen=True, kw_only=True):
             " a box's property trustedcontent decides for itself."
         ),
     ] = "run"
+    compress: Annotated[bool, _option("Whether texts are sent compressed to readers who take gzip.")] = False
 
 
 class OData(_Section, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from alveary.http.compression import CODING, compress, compressed, takes_gzip
 from alveary.http.conditional import is_unchanged, range_applies, read_condition
 from alveary.http.digests import told_digest
 from alveary.http.response import Response
@@ -23,7 +24,7 @@ Read = Callable[[int, int], AsyncIterator[bytes]]
 class Download:
     """A file to be answered: its version, media type and size; ``source`` is its bytes or reads them.
 
-    ``headers`` go with every answer about it.
+    ``headers`` go with every answer about it. When it is ``shrinkable`` it may be compressed on its way.
     """
 
     etag: ETag
@@ -32,6 +33,7 @@ class Download:
     sha256: bytes
     source: bytes | Read
     headers: Mapping[str, str]
+    shrinkable: bool = False
 
     def whole(self) -> bytes | AsyncIterator[bytes]:
         """All its bytes."""
@@ -49,7 +51,7 @@ def file_response(
 ) -> Response:
     """The answer to a GET or HEAD of *file* with those request *headers*: 200, 206 or 304.
 
-    Range counts for GET alone. *new_boundary* gives a word that is not in the file.
+    Range counts for GET alone, and for the file as it is. *new_boundary* gives a word that is not in the file.
 
     Raises:
         Refusal: ETAG_MISMATCH, RANGE_NOT_SATISFIABLE.
@@ -58,10 +60,17 @@ def file_response(
     read_condition(headers).check(etag)
     answer = {"etag": str(etag), "last-modified": http_date(etag.updated_ms), "accept-ranges": "bytes"}
     answer |= file.headers
-    if "want-repr-digest" in headers:
+    shrinks = file.shrinkable and "range" not in headers and takes_gzip(headers)
+    if file.shrinkable:
+        answer["vary"] = "Accept-Encoding"
+    if shrinks:  # other bytes, so another strong tag: the weak one stands for both
+        answer["etag"] = f"W/{etag.opaque}"
+    elif "want-repr-digest" in headers:
         answer |= told_digest(headers, file.sha256)
     if is_unchanged(headers, etag):
         return Response(304, answer)
+    if shrinks:
+        return _compressed(file, answer, method)
     spans: tuple[ByteRange, ...] = ()
     if "range" in headers and method == "GET" and range_applies(headers, etag):
         spans = parse_ranges(headers["range"], file.size_bytes)
@@ -74,6 +83,19 @@ def file_response(
     answer["content-range"] = spans[0].content_range(file.size_bytes)
     answer["content-length"] = str(spans[0].size_bytes)
     return Response(206, answer, file.part(spans[0]))
+
+
+def _compressed(file: Download, answer: dict[str, str], method: str) -> Response:
+    answer |= {"content-type": file.media_type, "content-encoding": CODING}
+    if method == "HEAD":  # a body of unknown length, which is not sent
+        return Response(200, answer, _nothing())
+    source = file.whole()
+    return Response(200, answer, compress(source) if isinstance(source, bytes) else compressed(source))
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for piece in tuple[bytes, ...]():
+        yield piece
 
 
 def _multipart(file: Download, spans: tuple[ByteRange, ...], common: dict[str, str], boundary: str) -> Response:

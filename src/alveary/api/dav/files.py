@@ -19,6 +19,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.http.call import Call
+from alveary.http.compression import gets_smaller, is_worth_it
 from alveary.http.conditional import change_condition
 from alveary.http.digests import refuse_part, sent_digest, told_digest
 from alveary.http.ranges import Download, file_response
@@ -85,6 +86,7 @@ async def get(call: Call, path: BoxPath) -> Response:
         content.sha256,
         partial(call.ports.store.contents(call.here).blobs.read, content) if source is None else source,
         guarded(request, found.node.name, acts=not is_active(media_type) or _may_act(call, found)),
+        shrinkable=call.ports.config.dav.compress and gets_smaller(media_type) and is_worth_it(content.size_bytes),
     )
     return file_response(request.headers, download, call.ports.ids.hex, method=request.method)
 
