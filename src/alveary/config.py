@@ -298,6 +298,12 @@ class Limits(_Section, frozen=True, kw_only=True):
         16 * KIB
     )
     disk_reserve_percent: Annotated[int, _option("Share of the disk that uploads leave free.", ge=0, le=90)] = 5
+    cell_bytes: Annotated[
+        int, _option("Bytes of all files of a cell that has no quota of its own; 0: any number.", ge=0)
+    ] = 0
+    cell_entities: Annotated[
+        int, _option("Entities of such a cell, users', schemas' and the cell's own; 0: any number.", ge=0)
+    ] = 0
     open_cells: Annotated[int, _option("Cells whose store stays open between requests.", ge=1)] = 256
     cell_jobs: Annotated[int, _option("Exports and imports under way at once.", "thread.pool.num.io.cell", ge=1)] = 10
     box_jobs: Annotated[int, _option("Box installs under way at once.", "thread.pool.num.io.box", ge=1)] = 20

@@ -441,3 +441,38 @@ def test_a_forgotten_secret_ends_all_tokens_and_cells_make_new_keys(unit: Unit) 
     assert changed.json()["code"] == "PR401-AU-0006"
     assert cell.call("GET", "__certs", token=None).json() != key
     assert cell.grant("alice", PASSWORD).status_code == 200
+
+
+# Quotas
+
+
+def test_a_quota_is_set_told_and_taken_away(unit: Unit) -> None:
+    site = filled(unit)
+
+    told = unit.cli("cell", "quota", "demo", "--bytes", str(len(LARGE) + 10), "--entities", "5")
+    assert told.returncode == 0, told.stderr
+    assert site.call("PUT", "__/more", content=b"x" * 11).status_code == 507
+
+    listed = json.loads(unit.cli("cell", "list", "--usage", "--json").stdout)
+    (row,) = (each for each in listed if each["name"] == "demo")
+    assert (row["bytes"], row["bytes_quota"], row["entities_quota"]) == (len(LARGE) + 3, len(LARGE) + 10, 5)
+
+    assert unit.cli("cell", "quota", "demo", "--bytes", "default").returncode == 0
+    assert site.call("PUT", "__/more", content=b"x" * 11).status_code == 201
+    assert unit.cli("cell", "quota", "demo", "--bytes", "many").returncode == 2
+    assert unit.cli("cell", "quota", "nobody").returncode == 1
+
+
+def test_counters_that_do_not_say_what_there_is_are_named_by_doctor(unit: Unit) -> None:
+    filled(unit)
+    unit.stop()
+    database = next(unit.data.glob("cells/*/contents/*/db.sqlite"))
+    connection = apsw.Connection(str(database))
+    connection.execute("UPDATE usage SET file_bytes = file_bytes - 7, entities = entities + 1")
+    connection.close()
+
+    ended = unit.cli("doctor")
+
+    assert ended.returncode == 1
+    assert f"cell demo: its counters say {len(LARGE) - 4} bytes of files instead of {len(LARGE) + 3}" in ended.stdout
+    assert "cell demo: its counters say 2 entities instead of 1" in ended.stdout

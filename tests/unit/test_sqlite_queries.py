@@ -440,6 +440,16 @@ LATER_THAN = {
     ),
     2: ("TABLE lock", "TABLE orphan", "INDEX node_of_collection", "TABLE queued", "TABLE backlog"),
     3: ("TABLE upload", "TABLE piece"),
+    4: (
+        "TABLE usage",
+        "TRIGGER node_counted",
+        "TRIGGER node_recounted",
+        "TRIGGER node_uncounted",
+        "TRIGGER entity_counted",
+        "TRIGGER entity_uncounted",
+        "TRIGGER IF EXISTS piece_counted",
+        "TRIGGER IF EXISTS piece_uncounted",
+    ),
 }
 """What contents of each older format did not have that the next one had."""
 

@@ -66,6 +66,7 @@ ROUTES: Final = Routes(
         "healthz": Route(unit.serve),
         "readyz": Route(unit.serve),
         "__ctl": Route(odata.unit_control),
+        "__quota": Route(unit.quota),
     },
     cell={
         "": Route(cell.serve, open_when_failed=frozenset({"PROPFIND", "OPTIONS", "DELETE"})),

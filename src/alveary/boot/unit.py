@@ -43,6 +43,7 @@ from alveary.http.routing import Dispatcher
 from alveary.http.server import Stop, listen
 from alveary.http.server import serve as serve_http
 from alveary.http.settings import EdgeSettings
+from alveary.model.quotas import Quota
 from alveary.obs import Log, Relay
 from alveary.ports import Ports
 from alveary.ports.engine import EngineLimits
@@ -213,7 +214,8 @@ def _store_settings(config: Config, folder: Path) -> StoreSettings:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = _DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
     open_cells = max(1, min(limits.open_cells, allowed // 2 // _DESCRIPTORS_OF_A_CELL))
-    return StoreSettings(folder, blobs, open_cells, query_s=limits.query_s)
+    quota = Quota(limits.cell_bytes, limits.cell_entities)
+    return StoreSettings(folder, blobs, open_cells, query_s=limits.query_s, quota=quota)
 
 
 def _cost(config: Config) -> ScryptCost:

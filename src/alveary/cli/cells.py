@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import click
 
 from alveary.cli import options, printing
@@ -11,7 +13,7 @@ from alveary.cli.entities import all_of, entity
 
 @click.group()
 def cell() -> None:
-    """Make, list and delete cells."""
+    """Make, list and delete cells, and bound what they hold."""
 
 
 @cell.command()
@@ -23,13 +25,52 @@ def create(unit: Client, name: str) -> None:
     click.echo(unit.urls.cell_url(name))
 
 
+_STANDING: Final = ("bytes", "bytes_quota", "entities", "entities_quota")
+
+
 @cell.command("list")
+@click.option("--usage", is_flag=True, help="Ask of each how much it holds, and how much it may.")
 @options.as_json
 @on_unit
-def list_(unit: Client, as_json: bool) -> None:
+def list_(unit: Client, usage: bool, as_json: bool) -> None:
     """List the cells."""
-    rows = [{"name": each["Name"], "url": unit.urls.cell_url(each["Name"])} for each in all_of(unit, None, "Cell")]
-    printing.show(rows, ("name", "url"), as_json=as_json)
+    names = [str(each["Name"]) for each in all_of(unit, None, "Cell")]
+    rows = [
+        {"name": name, "url": unit.urls.cell_url(name), **(_standing(unit, name) if usage else {})} for name in names
+    ]
+    printing.show(rows, ("name", *(_STANDING if usage else ()), "url"), as_json=as_json)
+
+
+_AMOUNT: Final = options.amount(default="default")
+
+
+@cell.command()
+@click.argument("name", type=options.CELL)
+@click.option("--bytes", "size_bytes", metavar="N", type=_AMOUNT, help="Bytes of all its files; 0: any number.")
+@click.option("--entities", metavar="N", type=_AMOUNT, help="Its entities; 0: any number.")
+@options.as_json
+@on_unit
+def quota(unit: Client, name: str, size_bytes: int | None, entities: int | None, as_json: bool) -> None:
+    """Tell how much the cell NAME holds and may hold; set what it may.
+
+    The word default, instead of a number, gives it the unit's own limit again.
+    """
+    told = {"bytes": size_bytes, "entities": entities}
+    change = {key: None if value == options.DEFAULT else value for key, value in told.items() if value is not None}
+    if change:
+        unit.unit("PUT", f"__quota/{name}", change)
+    printing.show([{"name": name, **_standing(unit, name)}], ("name", *_STANDING), as_json=as_json)
+
+
+def _standing(unit: Client, name: str) -> dict[str, Any]:
+    told = unit.unit("GET", f"__quota/{name}").json
+    used, most = told["used"], told["quota"]
+    return {
+        "bytes": used["bytes"],
+        "bytes_quota": most["bytes"] or "-",
+        "entities": used["entities"],
+        "entities_quota": most["entities"] or "-",
+    }
 
 
 @cell.command()

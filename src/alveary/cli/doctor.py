@@ -22,6 +22,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("secrets", Inspection.secrets),
     ("disk space", Inspection.space),
     ("databases", Inspection.databases),
+    ("counters", Inspection.counters),
     ("files", Inspection.files),
 )
 
@@ -31,8 +32,8 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
 def doctor(data: Path) -> None:
     """Look for damage in a data folder.
 
-    Permissions, format, secrets, disk space, databases, and whether each file is there and of its size. Nothing is
-    changed; a unit may run meanwhile. Every problem is named, and makes the command end with 1.
+    Permissions, format, secrets, disk space, databases, counters, and whether each file is there and of its size.
+    Nothing is changed; a unit may run meanwhile. Every problem is named, and makes the command end with 1.
     """
     _examine(Inspection(data))
 

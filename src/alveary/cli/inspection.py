@@ -138,6 +138,10 @@ class Inspection:
         yield from self._check_database(self.data / _REGISTRY)
         yield from self._of_cells(lambda part: self._check_database(part.database) if part.table != "piece" else ())
 
+    def counters(self) -> Iterator[Problem]:
+        """Counters of what a cell holds, for its quota, that do not say what it does hold."""
+        yield from self._of_cells(lambda part: self._check_counters(part) if part.table == "node" else ())
+
     def files(self) -> Iterator[Problem]:
         """Files whose bytes are missing, cut, or (with hashing) others than were stored."""
         yield from self._of_cells(self._check_files)
@@ -187,6 +191,15 @@ class Inspection:
                     yield Problem(name, f"the entity {entity} is damaged")
         except apsw.Error as error:
             yield Problem(name, f"it cannot be read: {error}")
+
+    def _check_counters(self, part: _Part) -> Iterator[Problem]:
+        try:
+            rows = self._query(part.database, _COUNTED)
+        except apsw.Error:  # of an older format, or told by databases()
+            return
+        for what, kept, found in rows:
+            if kept != found:
+                yield Problem(part.subject, f"its counters say {kept} {what} instead of {found}")
 
     def _query(self, path: Path, statement: str, bindings: tuple[object, ...] = ()) -> list[Any]:
         with closing(self._connect(path)) as connection:
@@ -277,6 +290,13 @@ def _tables_of(path: Path) -> schema.Tables:
         return schema.REGISTRY
     return schema.CONTENTS if path.parent.parent.name == "contents" else schema.KEEP
 
+
+_COUNTED: Final = """
+SELECT 'bytes of files', file_bytes,
+       (SELECT ifnull(sum(size_bytes), 0) FROM node) + (SELECT ifnull(sum(size_bytes), 0) FROM piece) FROM usage
+UNION ALL SELECT 'entities', entities, (SELECT count(*) FROM entity) FROM usage
+"""
+"""What is counted of a cell's contents: its name, what the counter says, and what there is."""
 
 _PATH: Final = f"""
 WITH RECURSIVE up (parent, path, height) AS (

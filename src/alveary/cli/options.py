@@ -39,6 +39,23 @@ def named(parse: Callable[[str], str]) -> Callable[[str], str]:
     return convert
 
 
+DEFAULT: Final = -1
+"""What stands for the word that a parameter takes instead of a number."""
+
+
+def amount(default: str) -> Callable[[str], int]:
+    """The type of a parameter that is a number from 0, or the word *default*."""
+
+    def convert(raw: str) -> int:
+        if raw == default:
+            return DEFAULT
+        if not (raw.isascii() and raw.isdigit()):
+            raise click.BadParameter(f"It is neither a number nor the word {default}.")
+        return int(raw)
+
+    return convert
+
+
 CELL: Final = named(CellName.parse)
 
 of_cell = click.option("--cell", metavar="NAME", type=CELL, required=True, help="The cell.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from alveary.model.names import CellName
+from alveary.model.quotas import OF_THE_UNIT, Quota
 
 
 class CellStatus(StrEnum):
@@ -23,7 +24,8 @@ class Cell:
     """One row of the registry.
 
     ``contents`` names the store that holds what an import replaces; ``owner`` is the unit user who made the cell,
-    None when the unit itself did. ``failure`` is the JSON text that tells how the last import failed.
+    None when the unit itself did. ``failure`` is the JSON text that tells how the last import failed, ``quota`` what
+    the cell may hold, where that is not the unit's default.
     """
 
     id: str
@@ -35,3 +37,4 @@ class Cell:
     published_ms: int
     updated_ms: int
     failure: str | None = None
+    quota: Quota = OF_THE_UNIT

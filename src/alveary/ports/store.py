@@ -17,6 +17,7 @@ from alveary.model.entities import Entity, EntityKind, JsonValue, Link
 from alveary.model.keep import FamilyState, Job, LoginHistory, SigningKey, SnapshotFile
 from alveary.model.locks import Lock, Locks
 from alveary.model.queries import Query
+from alveary.model.quotas import Usage
 from alveary.model.streams import Backlog
 from alveary.model.tree import Box, Content, Node, Place
 from alveary.model.uploads import Upload
@@ -258,6 +259,13 @@ class UploadWriter(UploadReader, Protocol):
         """Forget the upload of that id, with what has come of it."""
 
 
+class UsageReader(Protocol):
+    """How much there is, counted as it changes."""
+
+    async def now(self) -> Usage:
+        """How much the contents hold."""
+
+
 class Outbox(Protocol):
     """What happened, written with what changed."""
 
@@ -286,10 +294,12 @@ class ReadTx(Protocol):
     def queues(self) -> QueueReader: ...
     @property
     def uploads(self) -> UploadReader: ...
+    @property
+    def usage(self) -> UsageReader: ...
 
 
 class WriteTx(Protocol):
-    """One change of a cell's contents, whole or not at all.
+    """One change of a cell's contents, whole or not at all; QUOTA_EXCEEDED when the cell would hold too much.
 
     ``now_ms`` is fixed, and never before that of an earlier transaction of the store.
     """

@@ -254,6 +254,16 @@ class Access:
         if self.who not in {Who.UNIT_ADMIN, Who.UNIT_USER}:
             raise self._without_basic()._refused(UNIT_USER_NEEDED)
 
+    def require_admin(self) -> None:
+        """Return when the subject is an administrator of the unit.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, LACKS_PRIVILEGE, PASSWORD_CHANGE_TOKEN.
+        """
+        self.require_unit()
+        if self.who is not Who.UNIT_ADMIN:
+            raise Refusal(LACKS_PRIVILEGE)
+
     def require_owner(self, cell: Cell) -> None:
         """Return when the subject is of the unit and *cell* is theirs; an administrator's is every cell.
 

@@ -17,6 +17,7 @@ from alveary.model.entities import Entity, EntityKind, JsonValue, Link
 from alveary.model.locks import Lock, Locks
 from alveary.model.names import MAIN_BOX
 from alveary.model.queries import Query
+from alveary.model.quotas import Usage
 from alveary.model.streams import Backlog
 from alveary.model.tree import Box, Content, Node, NodeKind, Place
 from alveary.model.uploads import Upload
@@ -67,6 +68,13 @@ class ContentsState:
             self.schemas.copy(),
         )
 
+    def usage(self) -> Usage:
+        """How much there is."""
+        files = (node.content for node in self.nodes.values() if node.content is not None)
+        return Usage(
+            sum(each.size_bytes for each in itertools.chain(files, *self.pieces.values())), len(self.entities)
+        )
+
     def blobs(self) -> set[str]:
         """The ids of the blobs that files and pieces of uploads name."""
         files = (node.content for node in self.nodes.values() if node.content is not None)
@@ -86,6 +94,7 @@ class ContentsTx:
         self.locks = MemoryLocks(state, now_ms)
         self.principals = MemoryPrincipals(state, self.entities)
         self.uploads = MemoryUploads(state)
+        self.usage = MemoryUsage(state)
         self.outbox = MemoryOutbox(state)
         self.queues = MemoryQueues(state, now_ms)
         self.notes = MemoryNotes(state)
@@ -94,6 +103,17 @@ class ContentsTx:
     def path_freed(self) -> bool:
         """Whether something was removed that may be made again under its old name."""
         return self.nodes.path_freed or self.entities.path_freed
+
+
+class MemoryUsage:
+    """How much a cell holds."""
+
+    def __init__(self, state: ContentsState) -> None:
+        self._state = state
+
+    async def now(self) -> Usage:
+        """How much there is."""
+        return self._state.usage()
 
 
 class MemoryUploads:

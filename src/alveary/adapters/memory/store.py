@@ -17,11 +17,12 @@ from alveary.adapters.memory.evaluation import Evaluation
 from alveary.adapters.memory.keep import KeepState, KeepTx
 from alveary.adapters.memory.versions import Changing, Copied, Versions
 from alveary.adapters.waiting import drive, outlast
-from alveary.errors import CELL_LOCKED, ENTITY_EXISTS, NO_SUCH_CELL, Refusal
+from alveary.errors import CELL_LOCKED, ENTITY_EXISTS, NO_SUCH_CELL, QUOTA_EXCEEDED, Refusal
 from alveary.model.cell import Cell, CellStatus
 from alveary.model.entities import Entity, EntityKind
 from alveary.model.names import MAIN_BOX
 from alveary.model.queries import Query
+from alveary.model.quotas import OF_THE_UNIT, Quota
 from alveary.model.tree import Node, NodeKind
 from alveary.ports.clock import Clock, Ids
 
@@ -201,12 +202,12 @@ class MemoryCells:
 class MemoryRegistry:
     """What the unit knows of its cells, and the store that holds them."""
 
-    def __init__(self, *, clock: Clock, ids: Ids, inline_bytes: int) -> None:
-        """Begin without cells; files of up to *inline_bytes* live in their rows."""
+    def __init__(self, *, clock: Clock, ids: Ids, inline_bytes: int, quota: Quota = OF_THE_UNIT) -> None:
+        """Begin without cells; files of up to *inline_bytes* live in their rows, and each may hold *quota*."""
         self._clock = clock
         self._ids = ids
         self._versions: Versions[dict[str, Cell], CellsTx] = Versions({}, CellsTx, clock.now_ms)
-        self.store = MemoryStore(self._versions, clock=clock, ids=ids, inline_bytes=inline_bytes)
+        self.store = MemoryStore(self._versions, clock=clock, ids=ids, inline_bytes=inline_bytes, quota=quota)
 
     async def read(self, body: Callable[[CellsTx], Awaitable[T]]) -> T:
         """What *body* answers in one consistent state."""
@@ -230,7 +231,9 @@ class MemoryRegistry:
         Raises:
             Refusal: ENTITY_EXISTS, NO_SUCH_CELL, or what *change* raises.
         """
-        return self._versions.write(lambda tx: tx.cells.change(cell_id, change, tx.now_ms))
+        row = self._versions.write(lambda tx: tx.cells.change(cell_id, change, tx.now_ms))
+        self.store.heed(row)
+        return row
 
     async def drop(self, cell_id: str, check: Callable[[Cell], None]) -> None:
         """Remove a cell and all it holds, unless *check* refuses it.
@@ -263,12 +266,20 @@ class MemoryStore:
     """All stores of a unit."""
 
     def __init__(
-        self, registry: Versions[dict[str, Cell], CellsTx], *, clock: Clock, ids: Ids, inline_bytes: int
+        self,
+        registry: Versions[dict[str, Cell], CellsTx],
+        *,
+        clock: Clock,
+        ids: Ids,
+        inline_bytes: int,
+        quota: Quota,
     ) -> None:
         self._registry = registry
         self._clock = clock
         self._ids = ids
         self._inline_bytes = inline_bytes
+        self._quota = quota
+        self._quotas: dict[str, Quota] = {}
         self._cells: dict[str, _CellParts] = {}
 
     def make(self, cell: Cell) -> None:
@@ -284,7 +295,18 @@ class MemoryStore:
         def transaction(state: ContentsState, now_ms: int) -> ContentsTx:
             return ContentsTx(state, cell_id, now_ms)
 
-        return MemoryPart(Versions(state, transaction, self._clock.now_ms, latest_ms), self._blobs())
+        def check(before: ContentsState, after: ContentsState) -> None:
+            quota = self._quotas.get(cell_id, OF_THE_UNIT).within(self._quota)
+            if quota.limits and quota.forbids(before.usage(), after.usage()):
+                raise Refusal(QUOTA_EXCEEDED)
+
+        versions = Versions(state, transaction, self._clock.now_ms, latest_ms)
+        versions.check = check
+        return MemoryPart(versions, self._blobs())
+
+    def heed(self, cell: Cell) -> None:
+        """Hold further writes to the quota of *cell*, whose row has changed."""
+        self._quotas[cell.id] = cell.quota
 
     def _blobs(self) -> MemoryBlobs:
         return MemoryBlobs(inline_bytes=self._inline_bytes, new_id=self._ids.new)

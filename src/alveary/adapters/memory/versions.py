@@ -43,6 +43,8 @@ class Versions(Generic[State, Tx]):
         self.latest_ms = latest_ms
         self._transaction = transaction
         self._now_ms = now_ms
+        self.check: Callable[[State, State], None] | None = None
+        """Refuses what goes too far from one state to the next."""
 
     def view(self) -> Tx:
         """The state in service, for as long as it is wanted."""
@@ -58,6 +60,8 @@ class Versions(Generic[State, Tx]):
         state = self.state.copy()
         tx = self._transaction(state, self.latest_ms)
         answer = drive(body(tx))
+        if self.check is not None:
+            self.check(self.state, state)
         self.state = state
         # What is made again under an old name is later by its time: it never repeats an ETag.
         self.latest_ms += tx.path_freed

@@ -16,8 +16,11 @@ from alveary.errors import ENTITY_EXISTS, Refusal
 from alveary.model.cell import Cell, CellStatus
 from alveary.model.names import CellName
 from alveary.model.queries import Query
+from alveary.model.quotas import Quota
 
-_COLUMNS: Final = "id, name, owner, status, contents, version, published_ms, updated_ms, failure"
+_COLUMNS: Final = (
+    "id, name, owner, status, contents, version, published_ms, updated_ms, failure, quota_bytes, quota_entities"
+)
 _AS_ENTITIES: Final = (
     "(SELECT *, 'Cell' AS kind, ifnull(owner, '') AS scope, name AS key, jsonb('{}') AS document, NULL AS node"
     " FROM cell) AS entity"
@@ -69,10 +72,11 @@ class SqliteCells:
         self._marks.tree_touched = True
         try:
             self._connection.execute(
-                f"INSERT INTO cell ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"  # nosec B608
+                f"INSERT INTO cell ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # nosec B608
                 " ON CONFLICT (id) DO UPDATE SET name=excluded.name, owner=excluded.owner, status=excluded.status,"
                 " contents=excluded.contents, version=excluded.version, updated_ms=excluded.updated_ms,"
-                " failure=excluded.failure",
+                " failure=excluded.failure, quota_bytes=excluded.quota_bytes,"
+                " quota_entities=excluded.quota_entities",
                 (
                     cell.id,
                     str(cell.name),
@@ -83,6 +87,8 @@ class SqliteCells:
                     cell.published_ms,
                     cell.updated_ms,
                     cell.failure,
+                    cell.quota.file_bytes,
+                    cell.quota.entities,
                 ),
             )
         except apsw.ConstraintError:
@@ -120,6 +126,8 @@ def _cell(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
     published_ms: int,
     updated_ms: int,
     failure: str | None,
+    quota_bytes: int | None,
+    quota_entities: int | None,
 ) -> Cell:
     return Cell(
         cell_id,
@@ -131,6 +139,7 @@ def _cell(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
         published_ms,
         updated_ms,
         failure,
+        Quota(quota_bytes, quota_entities),
     )
 
 

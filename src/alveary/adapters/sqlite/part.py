@@ -23,6 +23,7 @@ from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles
 from alveary.adapters.sqlite.transactions import ContentsTx, KeepTx
 from alveary.errors import Refusal
+from alveary.model.quotas import Quota
 from alveary.ports.clock import Clock, Ids
 
 T = TypeVar("T")
@@ -242,14 +243,22 @@ class Part(Generic[Tx]):
             gone()
 
 
-def open_contents(folder: Path, cell_id: str, shared: Shared, outbox_rows: int) -> Part[ContentsTx]:
-    """The contents in *folder*, of the cell of that id."""
+def open_contents(
+    folder: Path, cell_id: str, shared: Shared, outbox_rows: int, quota: Callable[[], Quota]
+) -> Part[ContentsTx]:
+    """The contents in *folder*, of the cell of that id, which may hold what *quota* says."""
     marks = Marks()
     part = Part(
         folder,
         shared,
         transaction=lambda connection, seat: ContentsTx(
-            connection, marks, cell_id, seat=seat, small_files=shared.small_files, outbox_rows=outbox_rows
+            connection,
+            marks,
+            cell_id,
+            seat=seat,
+            small_files=shared.small_files,
+            outbox_rows=outbox_rows,
+            quota=quota,
         ),
         blob_tables=("node", "piece"),
         marks=marks,

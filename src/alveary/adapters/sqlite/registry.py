@@ -47,6 +47,7 @@ class SqliteRegistry:
             long_threads=self._threads,
             on_garbage=lambda _: None,
         )
+        schema.upgrade(self._database.writer, path, schema.REGISTRY)
         self.store = SqliteStore(settings, self._database, clock=clock, ids=ids)
 
     async def read(self, body: Callable[[RegistryTx], Awaitable[T]]) -> T:
@@ -85,7 +86,9 @@ class SqliteRegistry:
             await tx.cells.save(row)
             return row
 
-        return await self._database.write(save)
+        row = await self._database.write(save)
+        self.store.heed(row)
+        return row
 
     async def drop(self, cell_id: str, check: Callable[[Cell], None]) -> None:
         """Remove a cell and all it holds, unless *check* refuses it. Gone at once, its space soon after.

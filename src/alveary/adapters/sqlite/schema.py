@@ -83,6 +83,41 @@ CREATE UNIQUE INDEX piece_by_start ON piece (upload, start);
 """
 """Files that come in several requests."""
 
+_USAGE: Final = """
+CREATE TABLE usage (
+  one           INTEGER PRIMARY KEY CHECK (one = 1),
+  file_bytes    INTEGER NOT NULL,
+  entities      INTEGER NOT NULL
+);
+INSERT INTO usage (one, file_bytes, entities) SELECT
+  1,
+  (SELECT ifnull(sum(size_bytes), 0) FROM node) + (SELECT ifnull(sum(size_bytes), 0) FROM piece),
+  (SELECT count(*) FROM entity);
+
+CREATE TRIGGER node_counted AFTER INSERT ON node WHEN new.size_bytes > 0 BEGIN
+  UPDATE usage SET file_bytes = file_bytes + new.size_bytes;
+END;
+CREATE TRIGGER node_recounted AFTER UPDATE OF size_bytes ON node WHEN new.size_bytes IS NOT old.size_bytes BEGIN
+  UPDATE usage SET file_bytes = file_bytes + ifnull(new.size_bytes, 0) - ifnull(old.size_bytes, 0);
+END;
+CREATE TRIGGER node_uncounted AFTER DELETE ON node WHEN old.size_bytes > 0 BEGIN
+  UPDATE usage SET file_bytes = file_bytes - old.size_bytes;
+END;
+CREATE TRIGGER piece_counted AFTER INSERT ON piece BEGIN
+  UPDATE usage SET file_bytes = file_bytes + new.size_bytes;
+END;
+CREATE TRIGGER piece_uncounted AFTER DELETE ON piece BEGIN
+  UPDATE usage SET file_bytes = file_bytes - old.size_bytes;
+END;
+CREATE TRIGGER entity_counted AFTER INSERT ON entity BEGIN
+  UPDATE usage SET entities = entities + 1;
+END;
+CREATE TRIGGER entity_uncounted AFTER DELETE ON entity BEGIN
+  UPDATE usage SET entities = entities - 1;
+END;
+"""
+"""What quotas need: how much there is, kept by every change itself."""
+
 _CONTENTS: Final = f"""
 CREATE TABLE node (
   id            TEXT PRIMARY KEY,
@@ -147,12 +182,17 @@ CREATE TABLE outbox (
 );
 
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
-{_LISTS}{words.TABLES}{orphans.TABLES}{_LOCKS}{queues.TABLES}{_UPLOADS}"""
+{_LISTS}{words.TABLES}{orphans.TABLES}{_LOCKS}{queues.TABLES}{_UPLOADS}{_USAGE}"""
 
 CONTENTS: Final = Tables(
     _CONTENTS,
-    4,
-    {1: (_LISTS, words.TABLES, _FILL_TALLY), 2: (orphans.TABLES, _LOCKS, queues.TABLES), 3: (_UPLOADS,)},
+    5,
+    {
+        1: (_LISTS, words.TABLES, _FILL_TALLY),
+        2: (orphans.TABLES, _LOCKS, queues.TABLES),
+        3: (_UPLOADS,),
+        4: (_USAGE,),
+    },
 )
 
 BUILD: Final = Tables(
@@ -222,13 +262,20 @@ CREATE TABLE cell (
   published_ms  INTEGER NOT NULL,
   updated_ms    INTEGER NOT NULL,
   failure       TEXT,
-  active        INTEGER NOT NULL DEFAULT 0
+  active        INTEGER NOT NULL DEFAULT 0,
+  quota_bytes   INTEGER,
+  quota_entities INTEGER
 );
 CREATE INDEX cell_by_owner ON cell (owner, published_ms);
 CREATE INDEX cell_by_active ON cell (active) WHERE active = 1;
 """
 
-REGISTRY: Final = Tables(_REGISTRY, 2, {1: ()})
+_QUOTAS: Final = """
+ALTER TABLE cell ADD COLUMN quota_bytes INTEGER;
+ALTER TABLE cell ADD COLUMN quota_entities INTEGER;
+"""
+
+REGISTRY: Final = Tables(_REGISTRY, 3, {1: (), 2: (_QUOTAS,)})
 
 
 def create(path: Path, tables: Tables) -> None:

@@ -33,6 +33,7 @@ from alveary.adapters.waiting import outlast
 from alveary.errors import CELL_LOCKED, NO_SUCH_CELL, Refusal
 from alveary.model.cell import Cell, CellStatus
 from alveary.model.names import MAIN_BOX
+from alveary.model.quotas import OF_THE_UNIT, Quota
 from alveary.model.tree import Node, NodeKind
 from alveary.ports.clock import Clock, Ids
 
@@ -49,6 +50,7 @@ class StoreSettings:
     outbox_rows: int = 10_000
     small_files_bytes: int = 8 * 1024 * 1024
     query_s: float = 30
+    quota: Quota = OF_THE_UNIT
 
 
 class _OpenCell:
@@ -87,6 +89,7 @@ class SqliteStore:
         )
         self._cells: OrderedDict[str, _OpenCell] = OrderedDict()
         self._active: set[str] = set()
+        self._quotas: dict[str, Quota] = {}
         self._going: set[str] = set()
         """The cells that have no row any more, while their files are being removed."""
         (settings.folder / "cells").mkdir(mode=0o700, exist_ok=True)
@@ -103,6 +106,7 @@ class SqliteStore:
         """The part of *cell* that an import replaces."""
         opened = self._open(cell.id)
         if opened.contents is None:
+            self._quotas.setdefault(cell.id, cell.quota)
             opened.contents = self._open_contents(cell.id, cell.contents)
             opened.contents.database.refusing = opened.lock_reason
         return opened.contents
@@ -122,9 +126,18 @@ class SqliteStore:
         folder = self._contents_folder(cell_id, contents)
         if not folder.exists():  # the caller's row is older than the cell's end
             raise Refusal(NO_SUCH_CELL)
-        part = open_contents(folder, cell_id, self._shared, self._settings.outbox_rows)
+        part = open_contents(
+            folder, cell_id, self._shared, self._settings.outbox_rows, lambda: self._quota_of(cell_id)
+        )
         part.before_first_write = lambda: self._mark_active(cell_id)
         return part
+
+    def heed(self, cell: Cell) -> None:
+        """Hold further writes to the quota of *cell*, whose row has changed."""
+        self._quotas[cell.id] = cell.quota
+
+    def _quota_of(self, cell_id: str) -> Quota:
+        return self._quotas.get(cell_id, OF_THE_UNIT).within(self._settings.quota)
 
     def _open(self, cell_id: str) -> _OpenCell:
         if cell_id in self._going:  # the caller's row is older than the cell's end
@@ -190,6 +203,7 @@ class SqliteStore:
         """Remove the stores of a cell that has no row; their space comes back soon after."""
         opened = self._cells.pop(cell_id, None)
         self._active.discard(cell_id)
+        self._quotas.pop(cell_id, None)
         self._going.add(cell_id)
         parts = opened.parts() if opened else []
         waiting = len(parts)

@@ -5,10 +5,12 @@ What does not belong here: SQL.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import apsw
 
 from alveary.adapters.sqlite.cells import SqliteCells
-from alveary.adapters.sqlite.database import Seat
+from alveary.adapters.sqlite.database import Seat, WriterConnection
 from alveary.adapters.sqlite.entities import (
     SqliteEntities,
     SqliteLinks,
@@ -29,6 +31,8 @@ from alveary.adapters.sqlite.nodes import SmallFiles, SqliteBoxes, SqliteNodes
 from alveary.adapters.sqlite.notes import SqliteNotes
 from alveary.adapters.sqlite.queues import SqliteQueues
 from alveary.adapters.sqlite.uploads import SqliteUploads
+from alveary.adapters.sqlite.usage import Gauge, SqliteUsage
+from alveary.model.quotas import Quota
 
 
 class _Marked:
@@ -74,6 +78,7 @@ class ContentsTx(_Marked):
         seat: Seat,
         small_files: SmallFiles,
         outbox_rows: int,
+        quota: Callable[[], Quota],
     ) -> None:
         """The transaction of the connection in that *seat*."""
         super().__init__(connection, marks)
@@ -94,6 +99,8 @@ class ContentsTx(_Marked):
         self.outbox = SqliteOutbox(connection, lambda: self.now_ms, outbox_rows)
         self.queues = SqliteQueues(connection, lambda: self.now_ms)
         self.notes = SqliteNotes(connection)
+        self.usage = SqliteUsage(connection)
+        self._gauge = Gauge(self.usage, quota) if seat is Seat.WRITER else None
 
     def refresh(self) -> None:
         """Forget what no longer holds."""
@@ -101,15 +108,34 @@ class ContentsTx(_Marked):
         self.locks.refresh()
         self.schemas.refresh()
         self.principals.refresh()
+        if self._gauge is not None:
+            self._gauge.begin()
 
     def before_commit(self) -> None:
-        """Write the events of all bodies."""
+        """Write the events of all bodies.
+
+        Raises:
+            Refusal: QUOTA_EXCEEDED by all of them together.
+        """
+        if self._gauge is not None:
+            self._gauge.check()
         self.outbox.write()
 
     def keep_body(self) -> bool:
-        """A body has succeeded; whether it removed something that may be made again under its old name."""
+        """A body has succeeded; whether it removed something that may be made again under its old name.
+
+        Raises:
+            Refusal: QUOTA_EXCEEDED, where this body alone can be taken back.
+        """
+        if self._gauge is not None and not self._holding:
+            self._gauge.check()
         self.outbox.keep_body()
         return super().keep_body()
+
+    @property
+    def _holding(self) -> bool:
+        """Whether a whole group is tried as one, and looked at as one: to look writes rows that were held back."""
+        return isinstance(self.connection, WriterConnection) and self.connection.holding
 
     def forget_body(self) -> None:
         """The body under way was rolled back, with what was seen only inside."""
