@@ -264,6 +264,18 @@ class Dav(_Section, frozen=True, kw_only=True):
     compress: Annotated[bool, _option("Whether texts are sent compressed to readers who take gzip.")] = False
 
 
+class Store(_Section, frozen=True, kw_only=True):
+    """How files are stored."""
+
+    encrypt: Annotated[
+        bool,
+        _option(
+            "Whether new files and snapshots are encrypted at rest, under a key of their cell.",
+            "security.dav.encrypt.enabled",
+        ),
+    ] = False
+
+
 class OData(_Section, frozen=True, kw_only=True):
     """The OData face."""
 
@@ -481,6 +493,7 @@ class Config(_Section, frozen=True, kw_only=True):
     html: Html = Html()
     log: Log = Log()
     dav: Dav = Dav()
+    store: Store = Store()
     odata: OData = OData()
     limits: Limits = Limits()
     stream: Stream = Stream()

@@ -279,6 +279,7 @@ SCRIPT_ENGINE_DOWN: Final = Kind("PR500-SC-0001", "The script engine cannot be r
 TOO_MANY_REQUESTS: Final = Kind("PR503-SV-0001", "Too many concurrent requests.", WARN)
 SHUTTING_DOWN: Final = Kind("PR503-SV-0002", "The unit is shutting down.")
 DISK_FULL: Final = Kind("PR507-SV-0001", "The disk of the unit is full.", ERROR)
+CONTENT_UNREADABLE: Final = Kind("PR500-DV-0003", "The bytes of the file cannot be decrypted.", ERROR)
 QUOTA_EXCEEDED: Final = Kind("PR507-DV-0001", "The cell is full.")
 TOO_MANY_LOCKS: Final = Kind("PR507-DV-0002", "The box holds as many locks as it may.")
 UNEXPECTED: Final = Kind("PR500-SV-9999", "Unknown exception [{trace}].", ERROR)

@@ -8,14 +8,17 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alveary.adapters.blobs.files import READ_BYTES, WRITE_BYTES, BlobLimits, FileBlobs
+from alveary.adapters.keys.data_keys import DataKeys
+from alveary.adapters.keys.files import FileKeys
 from alveary.adapters.memory.blobs import MemoryBlobs
-from alveary.errors import BODY_TOO_LARGE, DISK_FULL, Refusal
+from alveary.errors import BODY_TOO_LARGE, CONTENT_UNREADABLE, DISK_FULL, Refusal
 from alveary.model.tree import Content
 from tests.stores import INLINE_BYTES, joined, new_id, pieces
 
@@ -34,15 +37,24 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield executor
 
 
-def files(folder: Path, threads: ThreadPoolExecutor, *, reserve_percent: int = 0) -> FileBlobs:
-    return FileBlobs(folder, limits=BlobLimits(INLINE_BYTES, reserve_percent), new_id=new_id, threads=threads)
+def files(folder: Path, threads: ThreadPoolExecutor, *, reserve_percent: int = 0, encrypt: bool = False) -> FileBlobs:
+    secrets, cell = (folder.with_name(f"{folder.name}-{what}") for what in ("secrets", "cell"))
+    cell.mkdir(exist_ok=True)
+    keys = FileKeys(secrets, master_token="", now_ms=lambda: 0)
+    return FileBlobs(
+        folder,
+        limits=BlobLimits(INLINE_BYTES, reserve_percent),
+        new_id=new_id,
+        threads=threads,
+        data_keys=DataKeys(cell, keys, new_id=new_id, encrypt=encrypt),
+    )
 
 
-@pytest.fixture(params=["memory", "files"])
+@pytest.fixture(params=["memory", "files", "encrypted files"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path, threads: ThreadPoolExecutor) -> Any:
     if request.param == "memory":
         return MemoryBlobs(inline_bytes=INLINE_BYTES, new_id=new_id)
-    return files(tmp_path, threads)
+    return files(tmp_path, threads, encrypt=request.param == "encrypted files")
 
 
 @pytest.fixture
@@ -65,7 +77,8 @@ class TestStage:
     @pytest.mark.parametrize("parts", [(), (b"",), (SMALL,), (b"a", b"b")], ids=["nothing", "empty", "row", "pieces"])
     async def test_a_small_body_goes_into_its_row(self, blobs: Any, left: Any, parts: tuple[bytes, ...]) -> None:
         whole = b"".join(parts)
-        assert await kept(blobs, *parts) == Content(len(whole), hashlib.sha256(whole).digest(), inline=whole)
+        content = await kept(blobs, *parts)
+        assert replace(content, key=None) == Content(len(whole), hashlib.sha256(whole).digest(), inline=whole)
         assert left() == 0
 
     @pytest.mark.parametrize("parts", [(SMALL, b"x"), (LARGE,), (b"x", LARGE, b"y"), (HUGE, LARGE)], ids=len)
@@ -208,10 +221,17 @@ class TestFullDisk:
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
     @pytest.mark.parametrize("call", ["fdatasync", "fsync"])
+    @pytest.mark.parametrize("encrypt", [False, True])
     async def test_a_disk_that_fills_up_is_a_refusal_that_leaves_nothing(
-        self, tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+        self,
+        tmp_path: Path,
+        threads: ThreadPoolExecutor,
+        monkeypatch: pytest.MonkeyPatch,
+        call: str,
+        code: int,
+        encrypt: bool,
     ) -> None:
-        blobs = files(tmp_path, threads)
+        blobs = files(tmp_path, threads, encrypt=encrypt)
 
         def full(_: int) -> None:
             raise OSError(code, os.strerror(code))
@@ -266,3 +286,51 @@ class TestFiles:
         os.truncate(blobs.path(content.blob), 10)
         with pytest.raises(EOFError):
             await joined(blobs.read(content))
+
+
+class TestEncrypted:
+    @pytest.fixture
+    def sealed(self, tmp_path: Path, threads: ThreadPoolExecutor) -> FileBlobs:
+        return files(tmp_path, threads, encrypt=True)
+
+    async def test_nothing_of_a_file_is_on_the_disk_in_the_clear(self, sealed: FileBlobs, tmp_path: Path) -> None:
+        content = await kept(sealed, LARGE)
+        assert content.key is not None and content.blob is not None
+        stored = sealed.path(content.blob).read_bytes()
+        assert all(LARGE[at : at + 16] not in stored for at in range(0, len(LARGE), 16))
+        assert await joined(sealed.read(content)) == LARGE
+
+    async def test_changed_cut_and_foreign_bytes_are_refused(self, sealed: FileBlobs) -> None:
+        content, other = await kept(sealed, HUGE), await kept(sealed, HUGE)
+        assert content.blob is not None and other.blob is not None
+        place = sealed.path(content.blob)
+        stored = place.read_bytes()
+        at = len(stored) // 2
+        changed = stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :]
+        for wrong in (changed, stored[:at], stored[:-1], sealed.path(other.blob).read_bytes()):
+            place.write_bytes(wrong)
+            with pytest.raises(Refusal) as caught:
+                await joined(sealed.read(content))
+            assert caught.value.kind is CONTENT_UNREADABLE
+            with pytest.raises(Refusal), sealed.open(content) as file:
+                while file.read(100_000):
+                    pass
+        place.write_bytes(changed)
+        assert await joined(sealed.read(content, 0, 1000)) == HUGE[:1000]
+
+    async def test_what_came_before_and_after_the_switch_is_read_alike(
+        self, tmp_path: Path, threads: ThreadPoolExecutor
+    ) -> None:
+        one = await kept(files(tmp_path, threads), LARGE)
+        two = await kept(files(tmp_path, threads, encrypt=True), LARGE)
+        again = files(tmp_path, threads)
+        assert (one.key is None, two.key is None) == (True, False)
+        assert await joined(again.read(one)) == await joined(again.read(two)) == LARGE
+
+    async def test_without_its_key_a_file_is_refused(self, tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+        content = await kept(files(tmp_path, threads, encrypt=True), LARGE)
+        for path in tmp_path.parent.glob(f"{tmp_path.name}-cell/keys/*"):
+            path.unlink()
+        with pytest.raises(Refusal) as caught:
+            files(tmp_path, threads, encrypt=True).read(content)
+        assert caught.value.kind is CONTENT_UNREADABLE

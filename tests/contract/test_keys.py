@@ -16,6 +16,7 @@ from alveary.adapters.keys.files import (
     TOKENS_END_AFTER_S,
     FileKeys,
     OperatorKey,
+    forget_older_secrets,
     replace_unit_secret,
     unit_paths,
 )
@@ -71,7 +72,9 @@ class TestReplacedSecrets:
     def rotated(self, tmp_path: Path, clock: HandClock, *, forget: bool = False) -> FileKeys:
         """The keys after a restart with a new secret, made at the clock's time."""
         folder = tmp_path / "secrets"
-        replace_unit_secret(folder, forget=forget)
+        replace_unit_secret(folder)
+        if forget:
+            forget_older_secrets(folder)
         newest = max(unit_paths(folder).items())[1]
         os.utime(newest, (clock.ms / 1000, clock.ms / 1000))
         return FileKeys(folder, master_token="", now_ms=clock.now_ms)

@@ -476,3 +476,45 @@ def test_counters_that_do_not_say_what_there_is_are_named_by_doctor(unit: Unit) 
     assert ended.returncode == 1
     assert f"cell demo: its counters say {len(LARGE) - 4} bytes of files instead of {len(LARGE) + 3}" in ended.stdout
     assert "cell demo: its counters say 2 entities instead of 1" in ended.stdout
+
+
+# Encrypted files
+
+
+def test_a_flipped_byte_of_an_encrypted_file_is_found_and_the_file_named(start_unit: Callable[..., Unit]) -> None:
+    unit = start_unit(**{"store.encrypt": True})
+    filled(unit)
+    assert [unit.cli("doctor").returncode, unit.cli("verify").returncode] == [0, 0]
+    blob = next(path for path in unit.data.rglob("contents/*/blobs/*/*"))
+    raw = bytearray(blob.read_bytes())
+    raw[77_777] ^= 1
+    blob.write_bytes(raw)
+    unit.stop()
+    database = next(unit.data.glob("cells/*/contents/*/db.sqlite"))
+    connection = apsw.Connection(str(database))
+    connection.execute("UPDATE node SET inline = zeroblob(length(inline)) WHERE name = '小さい.txt'")
+    connection.close()
+
+    assert unit.cli("doctor").returncode == 0
+    ended = unit.cli("verify")
+
+    assert ended.returncode == 1
+    assert "cell demo, file __/large.bin: its bytes are not those that were stored" in ended.stdout
+    assert "cell demo, file __/小さい.txt: its bytes are not those that were stored" in ended.stdout
+
+
+def test_a_secret_that_is_forgotten_takes_no_file_along_and_a_lost_key_is_named(
+    start_unit: Callable[..., Unit],
+) -> None:
+    unit = start_unit(**{"store.encrypt": True})
+    filled(unit)
+    unit.stop()
+
+    assert unit.cli("secret", "rotate", "--forget").returncode == 0
+    assert unit.cli("verify").returncode == 0
+    (key,) = unit.data.glob("cells/*/keys/*")
+    key.unlink()
+    ended = unit.cli("verify")
+
+    assert ended.returncode == 1
+    assert f"cell demo, file __/large.bin: its bytes cannot be decrypted: the key {key.name} is lost" in ended.stdout

@@ -450,6 +450,7 @@ LATER_THAN = {
         "TRIGGER IF EXISTS piece_counted",
         "TRIGGER IF EXISTS piece_uncounted",
     ),
+    5: ("ALTER TABLE piece DROP COLUMN data_key", "ALTER TABLE node DROP COLUMN data_key"),
 }
 """What contents of each older format did not have that the next one had."""
 
@@ -457,8 +458,8 @@ LATER_THAN = {
 def as_format(number: int, database: Path) -> None:
     """Take from contents what that format did not have."""
     connection = apsw.Connection(str(database))
-    for what in (each for older, things in LATER_THAN.items() if older >= number for each in things):
-        connection.execute(f"DROP {what}")
+    for what in (each for older in sorted(LATER_THAN, reverse=True) if older >= number for each in LATER_THAN[older]):
+        connection.execute(what if what.startswith("ALTER") else f"DROP {what}")
     connection.execute(f"PRAGMA user_version={number}")
     connection.close()
 
@@ -515,9 +516,11 @@ class TestOlderFiles:
             await unit.keep.write(lambda tx: tx.logins.save("ann", LoginHistory(1, 2, 3)))
         (database,) = (tmp_path / "cells").glob("*/keep/db.sqlite")
         now = layout(database)
-        for old in (1, 2):
+        sealed = "ALTER TABLE snapshot DROP COLUMN data_key; ALTER TABLE job DROP COLUMN seal;"
+        identity = "DROP TABLE family; DROP TABLE signing_key;"
+        for old, less in ((1, sealed + identity), (2, sealed + identity), (3, sealed)):
             connection = apsw.Connection(str(database))
-            connection.execute(f"DROP TABLE family; DROP TABLE signing_key; PRAGMA user_version={old}")
+            connection.execute(f"{less} PRAGMA user_version={old}")
             connection.close()
             async with opened_again(tmp_path, unit) as again:
                 assert await again.keep.read(lambda tx: tx.logins.find("ann")) == LoginHistory(1, 2, 3)

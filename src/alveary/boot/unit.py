@@ -106,14 +106,15 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
         engine = ScriptEngine(_engine_limits(config), log.warning)
         jobs = TaskJobs(places=config.limits.cell_jobs)
         passwords = ScryptPasswords(_cost(config), sha256_salt=config.auth.sha256_salt)
-        registry = SqliteRegistry(_store_settings(config, folder), clock=clock, ids=ids)
+        keys = FileKeys(folder / SECRETS, master_token=config.master_token, now_ms=clock.now_ms)
+        registry = SqliteRegistry(_store_settings(config, folder), clock=clock, ids=ids, keys=keys)
         registry.recover()
         ports = Ports(
             config=config,
             registry=registry,
             store=registry.store,
             engine=engine,
-            keys=FileKeys(folder / SECRETS, master_token=config.master_token, now_ms=clock.now_ms),
+            keys=keys,
             identity=open_identity(
                 folder / SECRETS, config.unit, host=_host(urls), now_ms=clock.now_ms(), warn=log.warning
             ),
@@ -215,7 +216,8 @@ def _store_settings(config: Config, folder: Path) -> StoreSettings:
     allowed = _DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
     open_cells = max(1, min(limits.open_cells, allowed // 2 // _DESCRIPTORS_OF_A_CELL))
     quota = Quota(limits.cell_bytes, limits.cell_entities)
-    return StoreSettings(folder, blobs, open_cells, query_s=limits.query_s, quota=quota)
+    encrypt = config.store.encrypt
+    return StoreSettings(folder, blobs, open_cells, query_s=limits.query_s, quota=quota, encrypt=encrypt)
 
 
 def _cost(config: Config) -> ScryptCost:

@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,12 +21,16 @@ import apsw
 
 from alveary.adapters.blobs.files import place_of
 from alveary.adapters.folder import FORMAT, STAMP, is_claimed
-from alveary.adapters.keys.files import FOLDER, KEY_BYTES, OPERATOR_KEY, UNIT_KEY, unit_paths
+from alveary.adapters.keys.data_keys import SEALED_INLINE_BYTES, DataKeys
+from alveary.adapters.keys.files import FOLDER, KEY_BYTES, OPERATOR_KEY, UNIT_KEY, FileKeys, unit_paths
+from alveary.adapters.machine import SystemClock
 from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.part import DATABASE
 from alveary.config import Limits
+from alveary.errors import Refusal
 from alveary.model.entities import EntityKind
-from alveary.model.tree import NodeKind
+from alveary.model.tree import Content, NodeKind
+from alveary.wire.chunks import Tampered, fetch_from, open_all, plain_size_bytes
 
 _REGISTRY: Final = "unit.sqlite"
 _FOREIGN_BITS: Final = 0o077
@@ -55,8 +61,9 @@ class _Cell:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A database file with its blobs, and the table whose rows name them by a key."""
+    """A database file of a *cell* with its blobs, and the table whose rows name them by a key."""
 
+    cell: Path
     folder: Path
     table: str
     key: str
@@ -79,6 +86,7 @@ class _File:
     size_bytes: int
     sha256: bytes
     blob: str | None
+    key_id: str | None
     inline: bytes
 
 
@@ -169,9 +177,9 @@ class Inspection:
         folder = self.data / "cells" / cell.id
         contents, files = folder / "contents" / cell.contents, f"kind = '{NodeKind.FILE.value}'"
         return (
-            _Part(contents, "node", "id", f"cell {cell.name}", files),
-            _Part(contents, "piece", "id", f"cell {cell.name}, unfinished upload"),
-            _Part(folder / "keep", "snapshot", "name", f"cell {cell.name}, snapshot"),
+            _Part(folder, contents, "node", "id", f"cell {cell.name}", files),
+            _Part(folder, contents, "piece", "id", f"cell {cell.name}, unfinished upload"),
+            _Part(folder, folder / "keep", "snapshot", "name", f"cell {cell.name}, snapshot"),
         )
 
     # One database
@@ -227,13 +235,18 @@ class Inspection:
     def _files(self, part: _Part) -> Iterator[_File]:
         """All of them, a batch at a time: a long read would keep a running unit's log from shrinking."""
         query = (
-            f"SELECT {part.key}, size_bytes, sha256, blob, ifnull(inline, x'') FROM {part.table}"  # nosec B608
-            f" WHERE {part.files} AND {part.key} > ? ORDER BY {part.key} LIMIT {_BATCH}"
+            f"SELECT {part.key}, size_bytes, sha256, blob, {self._key_column(part)}, ifnull(inline, x'')"  # nosec B608
+            f" FROM {part.table} WHERE {part.files} AND {part.key} > ? ORDER BY {part.key} LIMIT {_BATCH}"
         )
         last = ""
         while rows := self._query(part.database, query, (last,)):
             yield from (_File(*row) for row in rows)
             last = rows[-1][0]
+
+    def _key_column(self, part: _Part) -> str:
+        """The column of the key by which bytes are encrypted, which files of an older format lack."""
+        names = {row[0] for row in self._query(part.database, f"SELECT name FROM pragma_table_info('{part.table}')")}  # nosec B608
+        return "data_key" if "data_key" in names else "NULL"
 
     def _what_is_wrong(self, part: _Part, file: _File) -> str | None:
         before_bytes = self._done_bytes
@@ -241,6 +254,10 @@ class Inspection:
             size_bytes, sha256 = self._measure(part, file)
         except OSError as error:
             return f"its bytes cannot be read: {error.strerror}"
+        except Tampered:
+            return "its bytes are not those that were stored"
+        except Refusal:
+            return f"its bytes cannot be decrypted: the key {file.key_id} is lost"
         finally:
             self._done_bytes = before_bytes + file.size_bytes
             self.moved(self._done_bytes)
@@ -251,17 +268,45 @@ class Inspection:
     def _measure(self, part: _Part, file: _File) -> tuple[int, bytes | None]:
         """The size in bytes of what *file* holds, and its SHA-256 if that is to be known."""
         if file.blob is None:
-            return len(file.inline), hashlib.sha256(file.inline).digest() if self.hashing else None
+            inline = self._opened(part, file)
+            return len(inline), hashlib.sha256(inline).digest() if self.hashing else None
         place = part.place(file.blob)
         if not self.hashing:
-            return place.stat().st_size, None
+            stored_bytes = place.stat().st_size
+            return stored_bytes if file.key_id is None else plain_size_bytes(stored_bytes), None
         digest, size_bytes = hashlib.sha256(), 0
         with place.open("rb", buffering=0) as source:
-            while piece := source.read(_READ_BYTES):
+            for piece in self._pieces(part, file, source):
                 digest.update(piece)
                 size_bytes += len(piece)
                 self.moved(self._done_bytes + size_bytes)
         return size_bytes, digest.digest()
+
+    # What is encrypted
+
+    def _data_keys(self, part: _Part) -> DataKeys:
+        secrets = self.data / FOLDER
+        # To read them would make those that are missing, which secrets() has told.
+        there = (secrets / OPERATOR_KEY).exists() and unit_paths(secrets)
+        keys = FileKeys(secrets, master_token="", now_ms=SystemClock().now_ms) if there else None  # nosec B106 - none
+        return DataKeys(part.cell, keys, new_id=str, encrypt=False)
+
+    def _opened(self, part: _Part, file: _File) -> bytes:
+        content = Content(file.size_bytes, file.sha256, file.inline, None, file.key_id)
+        if file.key_id is None or not self.hashing:
+            return file.inline if file.key_id is None else file.inline[SEALED_INLINE_BYTES:]
+        keys = self._data_keys(part)
+        keys.require(file.key_id)
+        inline = keys.opened(content).inline
+        if inline is None:
+            raise Tampered
+        return inline
+
+    def _pieces(self, part: _Part, file: _File, source: FileIO) -> Iterator[bytes]:
+        if file.key_id is None or file.blob is None:
+            return iter(partial(source.read, _READ_BYTES), b"")
+        cipher = self._data_keys(part).blob_cipher(file.key_id, file.blob)
+        return open_all(cipher, fetch_from(source), os.fstat(source.fileno()).st_size)
 
     def _is_named(self, part: _Part, file: _File) -> bool:
         """Whether the row still says what it said: a running unit may have replaced the file meanwhile."""

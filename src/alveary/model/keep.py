@@ -36,7 +36,7 @@ class Job:
     """An export or import that has been accepted and has not ended: what a restart finds and ends.
 
     ``contents`` names the contents that were in service when it began, ``progress`` is the share of bytes done, 0
-    to 100.
+    to 100. ``seal`` is, sealed under the unit's secret, what the export is to be encrypted with.
     """
 
     kind: JobKind
@@ -44,6 +44,7 @@ class Job:
     started_ms: int
     contents: str
     progress: int = 0
+    seal: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,17 @@ class NodeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of a file: held in the row when small (``inline``), else in a blob of that id."""
+    """The bytes of a file: held in the row when small (``inline``), else in a blob of that id.
+
+    ``key`` names the key under which they are encrypted at rest, None when they are not; size and digest are those of
+    the plain bytes, and ``inline`` is plain.
+    """
 
     size_bytes: int
     sha256: bytes
     inline: bytes | None = None
     blob: str | None = None
+    key: str | None = None
 
 
 NO_BYTES: Final = Content(0, sha256(b"").digest(), b"")

@@ -82,7 +82,11 @@ class Blobs(Protocol):
         """
 
     def open(self, content: Content) -> AbstractContextManager[BlobFile]:
-        """The bytes of *content* for synchronous code."""
+        """The bytes of *content* for synchronous code.
+
+        Raises:
+            Refusal: CONTENT_UNREADABLE, as do its methods.
+        """
 
     def scratch(self) -> AbstractContextManager[Scratch]:
         """A temporary file for synchronous code."""

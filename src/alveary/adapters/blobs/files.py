@@ -1,7 +1,8 @@
 """Blobs as files, named by id, beside the database whose rows name them.
 
-A file is written under ``tmp``, flushed, renamed to its place and its folder flushed, all before the row: a crash
-leaves litter under ``tmp`` or an orphan, never a name without bytes. What does not belong here: rows.
+A file is written under ``tmp``, encrypted where the cell's keys say so, flushed, renamed to its place and its folder
+flushed, all before the row: a crash leaves litter under ``tmp`` or an orphan, never a name without bytes. What does
+not belong here: rows.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO, FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
 
+from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.waiting import outlast
-from alveary.errors import BODY_TOO_LARGE, DISK_FULL, Refusal
+from alveary.errors import BODY_TOO_LARGE, CONTENT_UNREADABLE, DISK_FULL, Refusal
 from alveary.model.tree import Content
+from alveary.ports.blobs import BlobFile
+from alveary.wire.chunks import ChunkCipher, OpenedFile, Sealer, Tampered, fetch_from, open_span
 
 READ_BYTES: Final = 512 * 1024
 WRITE_BYTES: Final = 1024 * 1024
@@ -69,10 +74,12 @@ class FileBlobs:
         new_id: Callable[[], str],
         threads: Executor,
         pinned: Callable[[], AbstractContextManager[None]] = nullcontext,
+        data_keys: DataKeys,
     ) -> None:
         """Use *folder*, which exists; what an earlier process left half-written there is removed.
 
-        *pinned* is entered while something is being written: who writes will want to write its row.
+        *pinned* is entered while something is being written: who writes will want to write its row. *data_keys* say
+        whether it is encrypted.
         """
         self._folder = folder / "blobs"
         self._tmp = folder / "tmp"
@@ -80,6 +87,7 @@ class FileBlobs:
         self._new_id = new_id
         self._threads = threads
         self._pinned = pinned
+        self._data_keys = data_keys
         self._space_until_s = 0.0
         shutil.rmtree(self._tmp, ignore_errors=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -99,6 +107,7 @@ class FileBlobs:
             max_bytes,
             inline_bytes=self._limits.inline_bytes,
             new_draft=self._draft,
+            key=self._key(),
             threads=self._threads,
             pin=self._pinned(),
         )
@@ -122,7 +131,14 @@ class FileBlobs:
                 draft.discard()
 
     def _draft(self) -> FileDraft:
-        return FileDraft(self._tmp / self._new_id(), self._place, self._require_space, self._limits.inline_bytes)
+        blob, key = self._new_id(), self._key()
+        sealer = None if key is None else Sealer(self._data_keys.blob_cipher(key, blob))
+        path = self._tmp / blob
+        return FileDraft(path, self._place, self._require_space, self._limits.inline_bytes, key, sealer)
+
+    def _key(self) -> str | None:
+        with _os_errors():  # the first one makes it
+            return self._data_keys.current()
 
     def _place(self, blob: str) -> Path:
         return place_of(self._folder, blob)
@@ -142,17 +158,28 @@ class FileBlobs:
         """The bytes from *start* up to *end* (default: all), in pieces; opened before the first is asked for."""
         stop = content.size_bytes if end is None else end
         if content.blob is None:
-            return _once((content.inline or b"")[start:stop])
-        return _Reading(self._place(content.blob), start, stop, self._threads)
+            return _once(_inline(content)[start:stop])
+        pread = os.pread
+        if content.key is not None:
+            pread = partial(_pread_sealed, self._data_keys.blob_cipher(content.key, content.blob), content.size_bytes)
+        return _Reading(self._place(content.blob), start, stop, self._threads, pread)
 
     @contextmanager
-    def open(self, content: Content) -> Iterator[IO[bytes]]:
-        """The bytes of *content* for synchronous code."""
+    def open(self, content: Content) -> Iterator[BlobFile]:
+        """The bytes of *content* for synchronous code.
+
+        Raises:
+            Refusal: CONTENT_UNREADABLE, as do its methods.
+        """
         if content.blob is None:
-            yield BytesIO(content.inline or b"")
+            yield BytesIO(_inline(content))
             return
-        with self._place(content.blob).open("rb", buffering=256 * 1024) as file:
-            yield file
+        with self._place(content.blob).open("rb", buffering=256 * 1024) as file, _readable():
+            if content.key is None:
+                yield file
+                return
+            cipher = self._data_keys.blob_cipher(content.key, content.blob)
+            yield OpenedFile(cipher, fetch_from(file), content.size_bytes)
 
     @contextmanager
     def scratch(self) -> Iterator[IO[bytes]]:
@@ -189,13 +216,25 @@ class FileDraft:
     """A file being written; its digest is taken on the way. It has no file of its own while it fits a row."""
 
     def __init__(
-        self, path: Path, place: Callable[[str], Path], require_space: Callable[[], None], inline_bytes: int
+        self,
+        path: Path,
+        place: Callable[[str], Path],
+        require_space: Callable[[], None],
+        inline_bytes: int,
+        key: str | None,
+        sealer: Sealer | None,
     ) -> None:
-        """Write to *path*; *place* says where a blob of that name belongs once it is kept."""
+        """Write to *path*; *place* says where a blob of that name belongs once it is kept.
+
+        *sealer* encrypts what has a file of its own, under the data key of that id.
+        """
         self._path = path
         self._place = place
         self._require_space = require_space
         self._inline_bytes = inline_bytes
+        self._key = key
+        self._sealed = _as_it_is if sealer is None else sealer.write
+        self._sealer = sealer
         self._small: list[bytes] = []
         self._file: FileIO | None = None
         self._digest = hashlib.sha256()
@@ -226,10 +265,10 @@ class FileDraft:
             if self._size_bytes > self._inline_bytes:
                 with _os_errors():
                     self._file = self._path.open("xb", buffering=0)
-                self._append(self._file, b"".join(self._small))
+                self._append(self._file, self._sealed(b"".join(self._small)))
                 self._small = []
         else:
-            self._append(self._file, data)
+            self._append(self._file, self._sealed(data))
         return len(data)
 
     def _append(self, file: FileIO, data: bytes) -> None:
@@ -257,7 +296,9 @@ class FileDraft:
             Refusal: DISK_FULL.
         """
         if self._file is None:
-            return Content(self._size_bytes, self._digest.digest(), inline=b"".join(self._small))
+            return Content(self._size_bytes, self._digest.digest(), inline=b"".join(self._small), key=self._key)
+        if self._sealer is not None:
+            self._append(self._file, self._sealer.finish())
         with _os_errors():
             os.fdatasync(self._file.fileno())
             self._file.close()
@@ -268,7 +309,7 @@ class FileDraft:
             self._path.rename(place)
             self._kept = place
             _sync_folder(place.parent)
-        return Content(self._size_bytes, self._digest.digest(), blob=place.name)
+        return Content(self._size_bytes, self._digest.digest(), blob=place.name, key=self._key)
 
     def discard(self) -> None:
         """Drop the bytes, kept or not."""
@@ -288,14 +329,19 @@ class _Staging:
         *,
         inline_bytes: int,
         new_draft: Callable[[], FileDraft],
+        key: str | None,
         threads: Executor,
         pin: AbstractContextManager[None],
     ) -> None:
-        """At most *max_bytes* (0: any number), in a draft when more than *inline_bytes*; *pin* is held meanwhile."""
+        """At most *max_bytes* (0: any number), in a draft when more than *inline_bytes*; *pin* is held meanwhile.
+
+        *key* is that of what goes into a row.
+        """
         self._body = body
         self._max_bytes = max_bytes
         self._inline_bytes = inline_bytes
         self._new_draft = new_draft
+        self._key = key
         self._threads = threads
         self._pin = pin
         self._inline = b""
@@ -350,18 +396,23 @@ class _Staging:
             Refusal: DISK_FULL.
         """
         if self._draft is None:
-            return Content(self.size_bytes, hashlib.sha256(self._inline).digest(), inline=self._inline)
+            sha256 = hashlib.sha256(self._inline).digest()
+            return Content(self.size_bytes, sha256, inline=self._inline, key=self._key)
         return await outlast(asyncio.get_running_loop().run_in_executor(self._threads, self._draft.keep))
 
 
 class _Reading:
     """Pieces of a file that is open from the start, the next one read while the last is being sent."""
 
-    def __init__(self, path: Path, start: int, end: int, threads: Executor) -> None:
+    def __init__(
+        self, path: Path, start: int, end: int, threads: Executor, pread: Callable[[int, int, int], bytes]
+    ) -> None:
+        """*pread* takes a descriptor, how many bytes and from where, as the system's own does."""
         self._file = path.open("rb", buffering=0)
         self._at = start
         self._end = end
         self._threads = threads
+        self._pread = pread
         self._job: asyncio.Future[bytes] | None = None
 
     def __aiter__(self) -> _Reading:
@@ -372,7 +423,11 @@ class _Reading:
             await self.aclose()
             raise StopAsyncIteration
         job = self._job = self._job or self._read_on()
-        piece = await asyncio.shield(job)
+        try:
+            piece = await asyncio.shield(job)
+        except Refusal:
+            await self.aclose()
+            raise
         if not piece:
             await self.aclose()
             raise EOFError("a blob is shorter than its row says")
@@ -383,7 +438,7 @@ class _Reading:
     def _read_on(self) -> asyncio.Future[bytes]:
         size_bytes = min(READ_BYTES, self._end - self._at)
         return asyncio.get_running_loop().run_in_executor(
-            self._threads, os.pread, self._file.fileno(), size_bytes, self._at
+            self._threads, self._pread, self._file.fileno(), size_bytes, self._at
         )
 
     async def aclose(self) -> None:
@@ -392,6 +447,31 @@ class _Reading:
         if job is not None:
             await asyncio.wait([job])
         self._file.close()
+
+
+def _as_it_is(data: bytes) -> bytes:
+    return data
+
+
+def _inline(content: Content) -> bytes:
+    if content.inline is None and content.size_bytes:
+        raise Refusal(CONTENT_UNREADABLE)
+    return content.inline or b""
+
+
+def _pread_sealed(cipher: ChunkCipher, total_bytes: int, descriptor: int, size_bytes: int, at: int) -> bytes:
+    with _readable():
+        end = min(at + size_bytes, total_bytes)
+        return open_span(cipher, lambda start, count: os.pread(descriptor, count, start), total_bytes, at, end)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Within the block, sealed bytes that are not what was sealed are refused in the catalogue's words."""
+    try:
+        yield
+    except Tampered:
+        raise Refusal(CONTENT_UNREADABLE) from None
 
 
 async def _once(piece: bytes) -> AsyncIterator[bytes]:

@@ -122,8 +122,8 @@ def unit_paths(folder: Path) -> dict[int, Path]:
     return {int(name[1] or 1): path for name, path in found if name is not None}
 
 
-def replace_unit_secret(folder: Path, *, forget: bool) -> None:
-    """Make a new secret for the unit in *folder*; *forget*: what was sealed under an older one is good no more.
+def replace_unit_secret(folder: Path) -> None:
+    """Make a new secret for the unit in *folder*; what was sealed under an older one can still be opened.
 
     Raises:
         FolderProblem: no number is left for another.
@@ -133,9 +133,13 @@ def replace_unit_secret(folder: Path, *, forget: bool) -> None:
     if number not in _NUMBERS:
         raise FolderProblem(f"The unit's secret in {folder} has been replaced as often as it can be.")
     load_or_make(folder / f"unit.{number}.key")
-    if forget:
-        for path in paths.values():
-            path.unlink()
+
+
+def forget_older_secrets(folder: Path) -> None:
+    """Remove all secrets of the unit in *folder* but the newest: what was sealed under them is good no more."""
+    paths = unit_paths(folder)
+    for number in sorted(paths)[:-1]:
+        paths[number].unlink()
 
 
 class OperatorKey:

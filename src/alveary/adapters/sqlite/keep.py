@@ -6,29 +6,35 @@ What does not belong here: anything that an import replaces.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import apsw
 
+from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite.marks import Marks
 from alveary.model.keep import FamilyState, Job, JobKind, LoginHistory, SigningKey, SnapshotFile
 from alveary.model.names import SnapshotFileName
 from alveary.model.tree import Content
 
-_SNAPSHOT: Final = "name, media_type, version, published_ms, updated_ms, size_bytes, sha256, blob"
+_SNAPSHOT: Final = "name, media_type, version, published_ms, updated_ms, size_bytes, sha256, blob, data_key"
 
 
 class SqliteSnapshots:
     """The snapshot area."""
 
-    def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
+    def __init__(self, connection: apsw.Connection, marks: Marks, data_keys: DataKeys) -> None:
         self._connection = connection
         self._marks = marks
+        self._data_keys = data_keys
 
     async def find(self, name: str) -> SnapshotFile | None:
         """The file of that name."""
         row = self._connection.execute(f"SELECT {_SNAPSHOT}, inline FROM snapshot WHERE name = ?", (name,)).get  # nosec B608
-        return None if row is None else _snapshot(*row)
+        if row is None:
+            return None
+        file = _snapshot(*row)
+        return replace(file, content=self._data_keys.opened(file.content))
 
     async def list(self) -> list[SnapshotFile]:
         """All files, ordered by name, without inline bytes."""
@@ -43,7 +49,7 @@ class SqliteSnapshots:
         """Make or replace the file of that name; what it held before is dropped."""
         self._discard(file.name, file.content.blob)
         self._connection.execute(
-            f"INSERT OR REPLACE INTO snapshot ({_SNAPSHOT}, inline) VALUES (?,?,?,?,?,?,?,?,?)",  # nosec B608
+            f"INSERT OR REPLACE INTO snapshot ({_SNAPSHOT}, inline) VALUES (?,?,?,?,?,?,?,?,?,?)",  # nosec B608
             (
                 str(file.name),
                 file.media_type,
@@ -53,7 +59,8 @@ class SqliteSnapshots:
                 file.content.size_bytes,
                 file.content.sha256,
                 file.content.blob,
-                file.content.inline,
+                file.content.key,
+                self._data_keys.seal(file.content),
             ),
         )
 
@@ -78,15 +85,15 @@ class SqliteJobs:
 
     async def current(self) -> list[Job]:
         """All of them, the oldest first."""
-        query = "SELECT kind, name, started_ms, contents, progress FROM job ORDER BY started_ms"
+        query = "SELECT kind, name, started_ms, contents, progress, seal FROM job ORDER BY started_ms"
         rows: list[Any] = self._connection.execute(query).fetchall()
         return [Job(JobKind(kind), *rest) for kind, *rest in rows]
 
     async def save(self, job: Job) -> None:
         """Make or replace the job of that kind."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO job (kind, name, started_ms, contents, progress) VALUES (?,?,?,?,?)",
-            (job.kind.value, str(job.name), job.started_ms, job.contents, job.progress),
+            "INSERT OR REPLACE INTO job (kind, name, started_ms, contents, progress, seal) VALUES (?,?,?,?,?,?)",
+            (job.kind.value, str(job.name), job.started_ms, job.contents, job.progress, job.seal),
         )
 
     async def remove(self, job: Job) -> None:
@@ -167,7 +174,8 @@ def _snapshot(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
     size_bytes: int,
     sha256: bytes,
     blob: str | None,
+    data_key: str | None,
     inline: bytes | None,
 ) -> SnapshotFile:
-    content = Content(size_bytes, sha256, inline, blob)
+    content = Content(size_bytes, sha256, inline, blob, data_key)
     return SnapshotFile(SnapshotFileName(name), media_type, content, version, published_ms, updated_ms)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import apsw
 import orjson
 
+from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.orphans import COLLECTIONS, let_go
 from alveary.model import acl as acls
@@ -24,15 +26,17 @@ from alveary.model.tree import Box, Content, Node, NodeKind, Place
 from alveary.wire import acl_json
 
 _COLUMNS: Final = (
-    "id, parent, name, kind, version, published_ms, updated_ms, acl, properties, media_type, size_bytes, sha256, blob"
+    "id, parent, name, kind, version, published_ms, updated_ms, acl, properties, media_type, size_bytes, sha256,"
+    " blob, data_key"
 )
-_INSERT: Final = f"INSERT INTO node ({_COLUMNS}, inline) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # nosec B608
+_INSERT: Final = f"INSERT INTO node ({_COLUMNS}, inline) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # nosec B608
 _SUBTREE: Final = (
     "WITH RECURSIVE sub(id) AS (VALUES(?) UNION ALL SELECT node.id FROM node JOIN sub ON node.parent = sub.id) "
 )
 _COPY: Final = f"""
 INSERT INTO node ({_COLUMNS}, inline)
-SELECT copied.new, above.new, name, kind, 1, ?1, ?2, acl, properties, media_type, size_bytes, sha256, blob, inline
+SELECT copied.new, above.new, name, kind, 1, ?1, ?2, acl, properties, media_type, size_bytes, sha256, blob,
+       data_key, inline
 FROM copied CROSS JOIN node ON node.id = copied.old CROSS JOIN copied AS above ON above.old = node.parent
 """  # nosec B608
 _SCHEMA_BELOW: Final = (
@@ -126,6 +130,7 @@ class SqliteNodes:
         connection: apsw.Connection,
         boxes: SqliteBoxes,
         marks: Marks,
+        data_keys: DataKeys,
         *,
         sole: bool = False,
         small_files: SmallFiles | None = None,
@@ -137,6 +142,7 @@ class SqliteNodes:
         self._connection = connection
         self._boxes = boxes
         self._marks = marks
+        self._data_keys = data_keys
         self._sole = sole
         self._small_files = small_files
         self._known: dict[tuple[str, ...], tuple[Box, tuple[Node, ...]]] = {}
@@ -204,17 +210,27 @@ class SqliteNodes:
         ).get
         if row is None:
             return None
-        node = _node(*row)
+        node = self._node(*row)
         if self._sole and node.content is not None:
             self._blobs[node.id] = node.content.blob
         return node
+
+    def _node(self, *row: Any) -> Node:
+        node = _node(*row)
+        if node.content is None or node.content.key is None:
+            return node
+        return replace(node, content=self._data_keys.opened(node.content))
+
+    def _values(self, node: Node) -> tuple[str | int | bytes | None, ...]:
+        content = node.content
+        return (*_values(node), None if content is None else self._data_keys.seal(content))
 
     async def children(self, parent: str, *, inline: bool = False) -> AsyncIterator[Node]:
         """The nodes directly under the node of that id, ordered by name; with inline bytes only when asked."""
         small = "inline" if inline else "NULL"
         query = f"SELECT {_COLUMNS}, {small} FROM node WHERE parent = ? ORDER BY name"  # nosec B608
         for row in self._connection.execute(query, (parent,)):
-            yield _node(*row)
+            yield self._node(*row)
 
     async def child_count(self, parent: str) -> int:
         """How many nodes are directly under the node of that id."""
@@ -265,8 +281,9 @@ class SqliteNodes:
             f"{_INSERT} ON CONFLICT (id) DO UPDATE SET parent=excluded.parent, name=excluded.name,"  # nosec B608
             " version=excluded.version, published_ms=excluded.published_ms, updated_ms=excluded.updated_ms,"
             " acl=excluded.acl, properties=excluded.properties, media_type=excluded.media_type,"
-            " size_bytes=excluded.size_bytes, sha256=excluded.sha256, blob=excluded.blob, inline=excluded.inline",
-            _values(node),
+            " size_bytes=excluded.size_bytes, sha256=excluded.sha256, blob=excluded.blob,"
+            " data_key=excluded.data_key, inline=excluded.inline",
+            self._values(node),
         )
         if old is not None:
             self._marks.dropped += let_go(self._connection, (old,))
@@ -277,7 +294,7 @@ class SqliteNodes:
         """Make a new node; False, and nothing done, when its id or its place is taken."""
         if node.kind is not NodeKind.FILE:
             self.touch()
-        self._connection.execute(f"{_INSERT} ON CONFLICT DO NOTHING", _values(node))
+        self._connection.execute(f"{_INSERT} ON CONFLICT DO NOTHING", self._values(node))
         added = self._connection.changes() == 1
         if added and node.parent in self._counts:
             self._counts[node.parent] += 1
@@ -416,7 +433,7 @@ def _values(node: Node) -> tuple[str | int | bytes | None, ...]:
         content.size_bytes if content else None,
         content.sha256 if content else None,
         content.blob if content else None,
-        content.inline if content else None,
+        content.key if content else None,
     )
 
 
@@ -434,6 +451,7 @@ def _node(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
     size_bytes: int | None,
     sha256: bytes | None,
     blob: str | None,
+    data_key: str | None,
     inline: bytes | None,
 ) -> Node:
     return Node(
@@ -447,7 +465,7 @@ def _node(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
         acls.EMPTY if acl is None else _acl(acl),
         {} if properties is None else orjson.loads(properties),
         media_type,
-        None if size_bytes is None else Content(size_bytes, sha256 or b"", inline, blob),
+        None if size_bytes is None else Content(size_bytes, sha256 or b"", inline, blob, data_key),
     )
 
 

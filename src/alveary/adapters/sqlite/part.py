@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 import apsw
 
 from alveary.adapters.blobs.files import BlobLimits, FileBlobs
+from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.database import Database, Seat, Transaction
 from alveary.adapters.sqlite.marks import Marks
@@ -57,6 +58,7 @@ class Part(Generic[Tx]):
         transaction: Callable[[apsw.Connection, Seat], Tx],
         blob_tables: tuple[str, ...],
         marks: Marks,
+        data_keys: DataKeys,
     ) -> None:
         """Open the part in *folder*; *transaction* makes a body's object."""
         self.folder = folder
@@ -75,6 +77,7 @@ class Part(Generic[Tx]):
             new_id=shared.ids.new,
             threads=shared.threads,
             pinned=self.database.pinned,
+            data_keys=data_keys,
         )
         self.before_first_write: Callable[[], Awaitable[None]] | None = None
         self._tending: asyncio.Future[None] | None = None
@@ -244,7 +247,7 @@ class Part(Generic[Tx]):
 
 
 def open_contents(
-    folder: Path, cell_id: str, shared: Shared, outbox_rows: int, quota: Callable[[], Quota]
+    folder: Path, cell_id: str, shared: Shared, outbox_rows: int, quota: Callable[[], Quota], data_keys: DataKeys
 ) -> Part[ContentsTx]:
     """The contents in *folder*, of the cell of that id, which may hold what *quota* says."""
     marks = Marks()
@@ -259,9 +262,11 @@ def open_contents(
             small_files=shared.small_files,
             outbox_rows=outbox_rows,
             quota=quota,
+            data_keys=data_keys,
         ),
         blob_tables=("node", "piece"),
         marks=marks,
+        data_keys=data_keys,
     )
     schema.upgrade(part.database.writer, folder / DATABASE, schema.CONTENTS)
     marks.indexes.load(part.database.writer)
@@ -275,15 +280,16 @@ async def _latest_ms(tx: ContentsTx) -> int:
     return int(tx.connection.execute("SELECT created_ms FROM outbox ORDER BY seq DESC LIMIT 1").get or 0)
 
 
-def open_keep(folder: Path, shared: Shared) -> Part[KeepTx]:
+def open_keep(folder: Path, shared: Shared, data_keys: DataKeys) -> Part[KeepTx]:
     """The keep in *folder*."""
     marks = Marks()
     part = Part(
         folder,
         shared,
-        transaction=lambda connection, _: KeepTx(connection, marks),
+        transaction=lambda connection, _: KeepTx(connection, marks, data_keys),
         blob_tables=("snapshot",),
         marks=marks,
+        data_keys=data_keys,
     )
     schema.upgrade(part.database.writer, folder / DATABASE, schema.KEEP)
     part.database.advance(part.database.read_now(_latest_snapshot_ms) + 1)

@@ -20,6 +20,7 @@ from alveary.adapters.sqlite.transactions import RegistryTx
 from alveary.errors import NO_SUCH_CELL, Refusal
 from alveary.model.cell import Cell
 from alveary.ports.clock import Clock, Ids
+from alveary.ports.keys import Keys
 
 T = TypeVar("T")
 
@@ -27,8 +28,11 @@ T = TypeVar("T")
 class SqliteRegistry:
     """What the unit knows of its cells, and the store that holds them."""
 
-    def __init__(self, settings: StoreSettings, *, clock: Clock, ids: Ids) -> None:
-        """Open the registry under the folder of *settings*, making it when it is not there."""
+    def __init__(self, settings: StoreSettings, *, clock: Clock, ids: Ids, keys: Keys | None = None) -> None:
+        """Open the registry under the folder of *settings*, making it when it is not there.
+
+        *keys* seals the keys by which cells encrypt their files; None: none does.
+        """
         path = settings.folder / "unit.sqlite"
         if not path.exists():
             fresh = path.with_suffix(".new")
@@ -48,7 +52,7 @@ class SqliteRegistry:
             on_garbage=lambda _: None,
         )
         schema.upgrade(self._database.writer, path, schema.REGISTRY)
-        self.store = SqliteStore(settings, self._database, clock=clock, ids=ids)
+        self.store = SqliteStore(settings, self._database, clock=clock, ids=ids, keys=keys)
 
     async def read(self, body: Callable[[RegistryTx], Awaitable[T]]) -> T:
         """What *body* answers in one consistent state."""

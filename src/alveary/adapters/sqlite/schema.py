@@ -118,6 +118,12 @@ END;
 """
 """What quotas need: how much there is, kept by every change itself."""
 
+_SEALED: Final = """
+ALTER TABLE node ADD COLUMN data_key TEXT;
+ALTER TABLE piece ADD COLUMN data_key TEXT;
+"""
+"""Under which key bytes are encrypted at rest."""
+
 _CONTENTS: Final = f"""
 CREATE TABLE node (
   id            TEXT PRIMARY KEY,
@@ -182,16 +188,17 @@ CREATE TABLE outbox (
 );
 
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
-{_LISTS}{words.TABLES}{orphans.TABLES}{_LOCKS}{queues.TABLES}{_UPLOADS}{_USAGE}"""
+{_LISTS}{words.TABLES}{orphans.TABLES}{_LOCKS}{queues.TABLES}{_UPLOADS}{_USAGE}{_SEALED}"""
 
 CONTENTS: Final = Tables(
     _CONTENTS,
-    5,
+    6,
     {
         1: (_LISTS, words.TABLES, _FILL_TALLY),
         2: (orphans.TABLES, _LOCKS, queues.TABLES),
         3: (_UPLOADS,),
         4: (_USAGE,),
+        5: (_SEALED,),
     },
 )
 
@@ -216,6 +223,11 @@ CREATE TABLE signing_key (
   created_ms    INTEGER NOT NULL,
   sealed        BLOB NOT NULL
 ) WITHOUT ROWID;
+"""
+
+_KEEP_SEALED: Final = """
+ALTER TABLE snapshot ADD COLUMN data_key TEXT;
+ALTER TABLE job ADD COLUMN seal BLOB;
 """
 
 _KEEP: Final = f"""
@@ -247,9 +259,9 @@ CREATE TABLE login (
 ) WITHOUT ROWID;
 
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
-{_IDENTITY}"""
+{_IDENTITY}{_KEEP_SEALED}"""
 
-KEEP: Final = Tables(_KEEP, 3, {1: (), 2: (_IDENTITY,)})
+KEEP: Final = Tables(_KEEP, 4, {1: (), 2: (_IDENTITY,), 3: (_KEEP_SEALED,)})
 
 _REGISTRY: Final = """
 CREATE TABLE cell (

@@ -22,6 +22,7 @@ from typing import TypeVar
 import apsw
 
 from alveary.adapters.blobs.files import BlobLimits, FileBlobs
+from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.cells import changed
 from alveary.adapters.sqlite.database import Database, vendor_errors
@@ -36,6 +37,7 @@ from alveary.model.names import MAIN_BOX
 from alveary.model.quotas import OF_THE_UNIT, Quota
 from alveary.model.tree import Node, NodeKind
 from alveary.ports.clock import Clock, Ids
+from alveary.ports.keys import Keys
 
 T = TypeVar("T")
 
@@ -51,6 +53,7 @@ class StoreSettings:
     small_files_bytes: int = 8 * 1024 * 1024
     query_s: float = 30
     quota: Quota = OF_THE_UNIT
+    encrypt: bool = False
 
 
 class _OpenCell:
@@ -70,8 +73,16 @@ class _OpenCell:
 class SqliteStore:
     """All stores of a unit."""
 
-    def __init__(self, settings: StoreSettings, registry: Database[RegistryTx], *, clock: Clock, ids: Ids) -> None:
-        """Use the folder of *settings*, whose cells *registry* names."""
+    def __init__(
+        self,
+        settings: StoreSettings,
+        registry: Database[RegistryTx],
+        *,
+        clock: Clock,
+        ids: Ids,
+        keys: Keys | None = None,
+    ) -> None:
+        """Use the folder of *settings*, whose cells *registry* names; *keys* seals what encrypts them."""
         self._settings = settings
         self._registry = registry
         self._ids = ids
@@ -90,6 +101,8 @@ class SqliteStore:
         self._cells: OrderedDict[str, _OpenCell] = OrderedDict()
         self._active: set[str] = set()
         self._quotas: dict[str, Quota] = {}
+        self._keys = keys
+        self._data_keys: dict[str, DataKeys] = {}
         self._going: set[str] = set()
         """The cells that have no row any more, while their files are being removed."""
         (settings.folder / "cells").mkdir(mode=0o700, exist_ok=True)
@@ -118,7 +131,7 @@ class SqliteStore:
             folder = self._cell_folder(cell.id) / "keep"
             if not folder.exists():  # the caller's row is older than the cell's end
                 raise Refusal(NO_SUCH_CELL)
-            opened.keep = open_keep(folder, self._shared)
+            opened.keep = open_keep(folder, self._shared, self._data_keys_of(cell.id))
             opened.keep.before_first_write = lambda: self._mark_active(cell.id)
         return opened.keep
 
@@ -127,7 +140,12 @@ class SqliteStore:
         if not folder.exists():  # the caller's row is older than the cell's end
             raise Refusal(NO_SUCH_CELL)
         part = open_contents(
-            folder, cell_id, self._shared, self._settings.outbox_rows, lambda: self._quota_of(cell_id)
+            folder,
+            cell_id,
+            self._shared,
+            self._settings.outbox_rows,
+            lambda: self._quota_of(cell_id),
+            self._data_keys_of(cell_id),
         )
         part.before_first_write = lambda: self._mark_active(cell_id)
         return part
@@ -135,6 +153,14 @@ class SqliteStore:
     def heed(self, cell: Cell) -> None:
         """Hold further writes to the quota of *cell*, whose row has changed."""
         self._quotas[cell.id] = cell.quota
+
+    def _data_keys_of(self, cell_id: str) -> DataKeys:
+        known = self._data_keys.get(cell_id)
+        if known is None:
+            folder, encrypt = self._cell_folder(cell_id), self._settings.encrypt
+            fresh = DataKeys(folder, self._keys, new_id=self._ids.new, encrypt=encrypt)
+            known = self._data_keys.setdefault(cell_id, fresh)
+        return known
 
     def _quota_of(self, cell_id: str) -> Quota:
         return self._quotas.get(cell_id, OF_THE_UNIT).within(self._settings.quota)
@@ -204,6 +230,7 @@ class SqliteStore:
         opened = self._cells.pop(cell_id, None)
         self._active.discard(cell_id)
         self._quotas.pop(cell_id, None)
+        self._data_keys.pop(cell_id, None)
         self._going.add(cell_id)
         parts = opened.parts() if opened else []
         waiting = len(parts)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import apsw
 
+from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite.cells import SqliteCells
 from alveary.adapters.sqlite.database import Seat, WriterConnection
 from alveary.adapters.sqlite.entities import (
@@ -79,6 +80,7 @@ class ContentsTx(_Marked):
         small_files: SmallFiles,
         outbox_rows: int,
         quota: Callable[[], Quota],
+        data_keys: DataKeys,
     ) -> None:
         """The transaction of the connection in that *seat*."""
         super().__init__(connection, marks)
@@ -87,6 +89,7 @@ class ContentsTx(_Marked):
             connection,
             self.boxes,
             marks,
+            data_keys,
             sole=seat is Seat.WRITER,
             small_files=small_files if seat is Seat.NEAR else None,
         )
@@ -95,7 +98,7 @@ class ContentsTx(_Marked):
         self.links = SqliteLinks(connection, marks)
         self.locks = SqliteLocks(connection, marks, lambda: self.now_ms)
         self.principals = SqlitePrincipals(connection, self.entities, marks)
-        self.uploads = SqliteUploads(connection, marks)
+        self.uploads = SqliteUploads(connection, marks, data_keys)
         self.outbox = SqliteOutbox(connection, lambda: self.now_ms, outbox_rows)
         self.queues = SqliteQueues(connection, lambda: self.now_ms)
         self.notes = SqliteNotes(connection)
@@ -155,9 +158,9 @@ class ContentsTx(_Marked):
 class KeepTx(_Marked):
     """The keep of a cell."""
 
-    def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
+    def __init__(self, connection: apsw.Connection, marks: Marks, data_keys: DataKeys) -> None:
         super().__init__(connection, marks)
-        self.snapshots = SqliteSnapshots(connection, marks)
+        self.snapshots = SqliteSnapshots(connection, marks, data_keys)
         self.jobs = SqliteJobs(connection)
         self.logins = SqliteLogins(connection)
         self.families = SqliteFamilies(connection, marks, lambda: self.now_ms)

@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 import orjson
 
+from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite.marks import Marks
 from alveary.model.tree import Content
 from alveary.model.uploads import Upload
@@ -19,9 +20,10 @@ from alveary.model.uploads import Upload
 class SqliteUploads:
     """The uploads of a cell."""
 
-    def __init__(self, connection: apsw.Connection, marks: Marks) -> None:
+    def __init__(self, connection: apsw.Connection, marks: Marks, data_keys: DataKeys) -> None:
         self._connection = connection
         self._marks = marks
+        self._data_keys = data_keys
 
     # Reading
 
@@ -32,8 +34,8 @@ class SqliteUploads:
 
     async def pieces(self, upload_id: str) -> list[Content]:
         """What has come of the upload of that id, in the order of its bytes."""
-        query = "SELECT size_bytes, sha256, inline, blob FROM piece WHERE upload = ? ORDER BY start"
-        return [Content(*row) for row in self._connection.execute(query, (upload_id,))]
+        query = "SELECT size_bytes, sha256, inline, blob, data_key FROM piece WHERE upload = ? ORDER BY start"
+        return [self._data_keys.opened(Content(*row)) for row in self._connection.execute(query, (upload_id,))]
 
     async def overdue(self, now_ms: int) -> list[str]:
         """The ids of the uploads that are to be forgotten by then."""
@@ -55,7 +57,8 @@ class SqliteUploads:
     async def add_piece(self, upload: Upload, piece_id: str, content: Content) -> None:
         """Append *content*, whose first byte is the one at the offset of *upload*."""
         self._connection.execute(
-            "INSERT INTO piece (id, upload, start, size_bytes, sha256, blob, inline) VALUES (?,?,?,?,?,?,?)",
+            "INSERT INTO piece (id, upload, start, size_bytes, sha256, blob, data_key, inline)"
+            " VALUES (?,?,?,?,?,?,?,?)",
             (
                 piece_id,
                 upload.id,
@@ -63,7 +66,8 @@ class SqliteUploads:
                 content.size_bytes,
                 content.sha256,
                 content.blob,
-                content.inline,
+                content.key,
+                self._data_keys.seal(content),
             ),
         )
 
