@@ -47,6 +47,7 @@ SECRET_NAMES: Final = frozenset(
         "password",
         "proxy_authorization",
         "refresh_token",
+        "passphrase",
         "secret",
         "set_cookie",
         "token",

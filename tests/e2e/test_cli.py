@@ -518,3 +518,19 @@ def test_a_secret_that_is_forgotten_takes_no_file_along_and_a_lost_key_is_named(
 
     assert ended.returncode == 1
     assert f"cell demo, file __/large.bin: its bytes cannot be decrypted: the key {key.name} is lost" in ended.stdout
+
+
+def test_a_snapshot_that_a_passphrase_encrypts_goes_from_cell_to_cell(unit: Unit, tmp_path: Path) -> None:
+    filled(unit)
+    other, file = unit.cell("other"), tmp_path / "s.zip"
+    twice, once = f"{PASSWORD}\n{PASSWORD}\n", f"{PASSWORD}\n"
+
+    exported = unit.cli("snapshot", "export", "--cell", "demo", "--encrypted", "-o", file, given=twice)
+    assert exported.returncode == 0, exported.stderr
+    assert not file.read_bytes().startswith(b"PK")
+    refused = unit.cli("snapshot", "import", file, "--cell", "other", "--yes")
+    assert (refused.returncode, "PR400-MC-0006" in refused.stderr) == (1, True)
+    imported = unit.cli("snapshot", "import", file, "--cell", "other", "--yes", "--encrypted", given=once)
+
+    assert imported.returncode == 0, imported.stderr
+    assert other.call("GET", "__/large.bin").content == LARGE

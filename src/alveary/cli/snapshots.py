@@ -5,6 +5,7 @@ What does not belong here: what is in a snapshot (``snapshot_report``).
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ import click
 from alveary.cli import options, printing
 from alveary.cli.client import Client, on_unit, sentence
 from alveary.cli.snapshot_report import report_on
+from alveary.cli.unit_url import PASSPHRASE_VARIABLE
 from alveary.model.names import SnapshotName
 from alveary.wire import xml
 from alveary.wire.xml import DAV
@@ -34,6 +36,11 @@ output_option = click.option(
 name_option = click.option("--name", metavar="NAME", type=NAME, help="What the unit calls it, without .zip.")
 
 
+encrypted_option = click.option(
+    "--encrypted", is_flag=True, help=f"By a passphrase: {PASSPHRASE_VARIABLE}, else it is asked for."
+)
+
+
 @click.group()
 def snapshot() -> None:
     """Export a cell, import it elsewhere; look at snapshots.
@@ -47,12 +54,13 @@ def snapshot() -> None:
 @options.of_cell
 @name_option
 @output_option
+@encrypted_option
 @on_unit
-def export(unit: Client, cell: str, name: str | None, output: Path | None) -> None:
+def export(unit: Client, cell: str, name: str | None, output: Path | None, encrypted: bool) -> None:
     """Export a cell and download the snapshot. Nobody has to wait for it."""
     name = name or f"{cell}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
     file = _new_file(output or Path(f"{name}.zip"))
-    unit.cell("POST", cell, "__export", {"Name": name})
+    unit.cell("POST", cell, "__export", {"Name": name, **_passphrase(encrypted, new=True)})
     _follow(unit, cell, "__export", f"Exporting {cell}")
     if not unit.has(cell, f"__snapshot/{name}.zip"):
         raise click.ClickException(sentence(unit.cell("GET", cell, f"__snapshot/{name}.error").json))
@@ -64,8 +72,9 @@ def export(unit: Client, cell: str, name: str | None, output: Path | None) -> No
 @options.of_cell
 @name_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@encrypted_option
 @on_unit
-def import_(unit: Client, file: Path | None, cell: str, name: str | None, yes: bool) -> None:
+def import_(unit: Client, file: Path | None, cell: str, name: str | None, yes: bool, encrypted: bool) -> None:
     """Replace all that a cell holds by what the snapshot FILE holds.
 
     Without FILE it is a snapshot that the unit has, of the name that --name says. If the import fails, the cell
@@ -75,9 +84,10 @@ def import_(unit: Client, file: Path | None, cell: str, name: str | None, yes: b
         raise click.UsageError("Say which snapshot: a FILE, or the --name of one that the unit has.")
     if not yes:
         click.confirm(f"Replace all that the cell {cell} holds?", abort=True)
+    passphrase = _passphrase(encrypted, new=False)
     if file is not None:
         name = _upload(unit, cell, file, name)
-    unit.cell("POST", cell, "__import", {"Name": name})
+    unit.cell("POST", cell, "__import", {"Name": name, **passphrase})
     _follow(unit, cell, "__import", f"Importing {cell}")
     click.echo(f"The cell {cell} holds what the snapshot {name} holds.")
 
@@ -133,6 +143,14 @@ def verify(file: Path) -> None:
     if report.problems:
         raise click.ClickException(f"The snapshot {file} cannot be trusted.")
     click.echo(f"The snapshot {file} is whole: {printing.size_text(report.size_bytes)} unpacked.")
+
+
+def _passphrase(wanted: bool, *, new: bool) -> dict[str, str]:
+    """What a body says of the passphrase; nothing when none is *wanted*. A *new* one is asked for twice."""
+    if not wanted:
+        return {}
+    given = os.environ.get(PASSPHRASE_VARIABLE)
+    return {"Passphrase": given or click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)}
 
 
 def _follow(unit: Client, cell: str, path: str, title: str) -> None:

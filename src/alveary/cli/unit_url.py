@@ -13,7 +13,8 @@ from alveary.adapters.folder import is_claimed
 
 URL_VARIABLE: Final = "ALVEARY_URL"
 TOKEN_VARIABLE: Final = "ALVEARY_TOKEN"  # nosec B105 - the name of a variable
-CLIENT_VARIABLES: Final = frozenset({URL_VARIABLE, TOKEN_VARIABLE})
+PASSPHRASE_VARIABLE: Final = "ALVEARY_PASSPHRASE"  # nosec B105 - the name of a variable
+CLIENT_VARIABLES: Final = frozenset({URL_VARIABLE, TOKEN_VARIABLE, PASSPHRASE_VARIABLE})
 """Variables that are for commands, and no options of a unit."""
 
 _FILE: Final = "url"

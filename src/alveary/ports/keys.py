@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from alveary.model.accounts import Credential
+from alveary.model.seals import Stretch
 
 
 class Keys(Protocol):
@@ -41,6 +42,9 @@ class Passwords(Protocol):
 
     async def verify(self, password: str, credential: Credential | None) -> bool:
         """Whether *password* belongs to *credential*; without one: no, after as much work."""
+
+    async def derive(self, passphrase: str, stretch: Stretch) -> bytes:
+        """A key of 32 bytes that comes from *passphrase* as *stretch* says."""
 
 
 class KeyPairs(Protocol):

@@ -58,15 +58,15 @@ class Progress:
         return min(99, self._done_bytes * 100 // max(self.total_bytes, 1))
 
 
-async def accept(tx: KeepTx, kind: JobKind, name: str, cell: Cell) -> Job:
-    """The row of a new job of *cell*.
+async def accept(tx: KeepTx, kind: JobKind, name: str, cell: Cell, seal: bytes | None = None) -> Job:
+    """The row of a new job of *cell*; *seal* is kept for it until its end.
 
     Raises:
         Refusal: CELL_LOCKED while another has not ended.
     """
     for running in await tx.jobs.current():
         raise Refusal(CELL_LOCKED, reason=running.kind.value)
-    job = Job(kind, name, tx.now_ms, cell.contents)
+    job = Job(kind, name, tx.now_ms, cell.contents, seal=seal)
     await tx.jobs.save(job)
     return job
 

@@ -20,16 +20,18 @@ from alveary.model.privileges import CellPrivilege
 from alveary.model.tree import Content
 from alveary.ports import Ports
 from alveary.ports.store import KeepTx, ReadTx, WriteTx
-from alveary.usecases import cell_jobs
+from alveary.usecases import cell_jobs, seals
 from alveary.usecases.access import Access
 from alveary.usecases.cell_jobs import Interrupted, Progress
 from alveary.usecases.snapshot_writer import SnapshotWriter
 from alveary.usecases.snapshots import MEDIA_TYPE, refuse_locked, refuse_promised, require_room, save_file
+from alveary.wire.sealed_archive import SealedSink
 from alveary.wire.snapshot.manifest import Manifest
 from alveary.wire.zip import ZipWriter
 
 PATH: Final = "__export"
 
+SEALED_MEDIA_TYPE: Final = "application/octet-stream"
 _FAILURE_MEDIA_TYPE: Final = "application/json"
 
 
@@ -43,8 +45,10 @@ async def find(ports: Ports, access: Access) -> Job | None:
     return await cell_jobs.find(ports, access.here, JobKind.EXPORT)
 
 
-async def start(ports: Ports, access: Access, name: SnapshotName | None) -> Job:
+async def start(ports: Ports, access: Access, name: SnapshotName | None, passphrase: str | None = None) -> Job:
     """Begin to export the cell as the snapshot *name*, by default one that tells cell and time.
+
+    With a *passphrase* the file is encrypted, and opens with it alone.
 
     The answer comes at once; the export survives a restart of the unit, and leaves a file for its success or one
     for its failure.
@@ -55,13 +59,14 @@ async def start(ports: Ports, access: Access, name: SnapshotName | None) -> Job:
     access.require(CellPrivilege.ROOT)
     cell = access.here
     refuse_locked(ports, cell)
+    seal = None if passphrase is None else seals.hidden(ports, await seals.make(ports, passphrase))
 
     async def accept(tx: KeepTx) -> Job:
         chosen = name or _default_name(cell, tx.now_ms)
         await refuse_promised(tx, chosen.archive)
         if await tx.snapshots.find(chosen.archive):
             raise Refusal(SNAPSHOT_EXISTS, name=chosen.archive)
-        job = await cell_jobs.accept(tx, JobKind.EXPORT, chosen, cell)
+        job = await cell_jobs.accept(tx, JobKind.EXPORT, chosen, cell, seal)
         await require_room(tx, ports.config.limits.children)
         return job
 
@@ -94,14 +99,18 @@ async def _run(ports: Ports, cell: Cell, job: Job) -> None:
 async def _export(ports: Ports, cell: Cell, job: Job) -> None:
     keep, contents = ports.store.keep(cell), ports.store.contents(cell)
     progress = Progress(ports.jobs)
+    seal = None if job.seal is None else seals.shown(ports, job.seal)
     with keep.blobs.compose() as draft:
 
         async def write(tx: ReadTx) -> Content:
             now_ms = ports.clock.now_ms()
             manifest = Manifest(ports.urls.unit_url, now_ms, ports.urls.path_style)
+            sink = None if seal is None else SealedSink(draft.write, seal)
             with keep.blobs.scratch() as spool:
-                archive = ZipWriter(draft.write, spool)
+                archive = ZipWriter(draft.write if sink is None else sink.write, spool)
                 await SnapshotWriter(tx, contents.blobs, cell, archive, progress).write(manifest)
+            if sink is not None:
+                sink.finish()
             return draft.keep()
 
         content = await cell_jobs.watched(keep, job, progress, contents.scan(write))
@@ -119,7 +128,7 @@ async def _succeed(ports: Ports, cell: Cell, job: Job, content: Content) -> None
     name = SnapshotName(job.name)
 
     async def end(tx: KeepTx) -> None:
-        await save_file(tx, name.archive, MEDIA_TYPE, content)
+        await save_file(tx, name.archive, MEDIA_TYPE if job.seal is None else SEALED_MEDIA_TYPE, content)
         await tx.snapshots.remove(name.failure)
         await tx.jobs.remove(job)
 

@@ -18,9 +18,10 @@ from alveary.model.cell import Cell, CellStatus
 from alveary.model.keep import Job, JobKind, SnapshotFile
 from alveary.model.names import SnapshotName
 from alveary.model.privileges import CellPrivilege
+from alveary.model.seals import Seal
 from alveary.ports import Ports
 from alveary.ports.store import BuildTx, KeepReadTx, KeepTx
-from alveary.usecases import cell_jobs
+from alveary.usecases import cell_jobs, seals
 from alveary.usecases.access import Access
 from alveary.usecases.cell_jobs import Interrupted, Progress
 from alveary.usecases.snapshot_loader import Plan, SnapshotLoader, check, open_archive
@@ -65,25 +66,35 @@ async def find(ports: Ports, access: Access) -> Job | ImportFailure | None:
     return ImportFailure.parse(cell.failure)
 
 
-async def start(ports: Ports, access: Access, name: SnapshotName) -> Job:
-    """Begin to replace the contents of the cell by those of the snapshot *name*.
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The snapshot file that an import is from, and what it is encrypted with."""
+
+    file: SnapshotFile
+    seal: Seal | None
+
+
+async def start(ports: Ports, access: Access, name: SnapshotName, passphrase: str | None = None) -> Job:
+    """Begin to replace the contents of the cell by those of the snapshot *name*, which *passphrase* may have to open.
 
     What is refused here changes nothing. Once accepted, writes of the cell are refused until the end, and any failure
     sets its status.
 
     Raises:
         Refusal: as Access.require; NO_SUCH_RESOURCE, SNAPSHOT_NOT_ZIP, SNAPSHOT_VERSION, SNAPSHOT_ENTRY_MISSING,
-            SNAPSHOT_UNREADABLE, CELL_LOCKED, DISK_FULL.
+            SNAPSHOT_UNREADABLE, SNAPSHOT_SEALED, SNAPSHOT_PASSPHRASE, CELL_LOCKED, DISK_FULL.
     """
     access.require(CellPrivilege.ROOT)
     cell = access.here
     refuse_locked(ports, cell)
     keep = ports.store.keep(cell)
 
-    async def look(tx: KeepReadTx) -> tuple[SnapshotFile, Plan]:
-        file = existing(await tx.snapshots.find(name.archive), name.archive)
-        with keep.blobs.open(file.content) as source:
-            return file, check(source, ports.config)
+    async def find_file(tx: KeepReadTx) -> SnapshotFile:
+        return existing(await tx.snapshots.find(name.archive), name.archive)
+
+    async def look(tx: KeepReadTx) -> Plan:
+        with keep.blobs.open(source.file.content) as file:
+            return check(seals.opened(file, source.seal), ports.config)
 
     async def accept(tx: KeepTx) -> Job:
         return await cell_jobs.accept(tx, JobKind.IMPORT, name, cell)
@@ -91,10 +102,12 @@ async def start(ports: Ports, access: Access, name: SnapshotName) -> Job:
     async with AsyncExitStack() as held:
         # Locked first: a snapshot that was checked cannot be replaced before it is opened.
         await held.enter_async_context(ports.store.lock(cell, JobKind.IMPORT.value))
-        file, plan = await keep.scan(look)
+        found = await keep.read(find_file)
+        source = _Source(found, await seals.of_file(ports, keep, found, passphrase))
+        plan = await keep.scan(look)
         job = await keep.write(accept)
         lock = held.pop_all()
-    ports.jobs.start(partial(_run, ports, cell, job, file, plan, lock))
+    ports.jobs.start(partial(_run, ports, cell, job, source, plan, lock))
     return job
 
 
@@ -121,11 +134,11 @@ async def take_up(ports: Ports, cell: Cell, job: Job) -> None:
     await _forget(ports, cell, job)
 
 
-async def _run(ports: Ports, cell: Cell, job: Job, file: SnapshotFile, plan: Plan, lock: AsyncExitStack) -> None:
+async def _run(ports: Ports, cell: Cell, job: Job, source: _Source, plan: Plan, lock: AsyncExitStack) -> None:
     progress = Progress(ports.jobs, plan.total_bytes)
     async with lock:
         try:
-            await _import(ports, cell, job, file, plan, progress)
+            await _import(ports, cell, job, source, plan, progress)
         except Interrupted:
             return
         except Exception as error:
@@ -137,15 +150,15 @@ async def _run(ports: Ports, cell: Cell, job: Job, file: SnapshotFile, plan: Pla
     await cell_jobs.insist(ports, partial(_forget, ports, cell, job))
 
 
-async def _import(ports: Ports, cell: Cell, job: Job, file: SnapshotFile, plan: Plan, progress: Progress) -> None:
+async def _import(ports: Ports, cell: Cell, job: Job, source: _Source, plan: Plan, progress: Progress) -> None:
     keep = ports.store.keep(cell)
 
     async def tell(tx: BuildTx) -> None:
         await tx.outbox.append(cell_jobs.ended_event("cell.import", PATH))
 
     async with ports.store.build(cell) as build:
-        with keep.blobs.open(file.content) as source:
-            archive = open_archive(source, ports.config)
+        with keep.blobs.open(source.file.content) as file:
+            archive = open_archive(seals.opened(file, source.seal), ports.config)
             loader = SnapshotLoader(ports, cell, plan, archive, progress)
             try:
                 await cell_jobs.watched(keep, job, progress, loader.load(build))

@@ -23,7 +23,6 @@ from alveary.model.entities import Entity, EntityKind, Link
 from alveary.model.names import MAIN_BOX, ResourceName
 from alveary.model.tree import Content, Node, NodeKind
 from alveary.ports import Ports
-from alveary.ports.blobs import BlobFile
 from alveary.ports.store import Build, BuildTx
 from alveary.usecases.cell_jobs import Progress
 from alveary.wire.snapshot import layout
@@ -35,6 +34,7 @@ from alveary.wire.snapshot.rows import Move, move_link, to_entity, to_node
 from alveary.wire.snapshot.urls import UnitUrls, UrlMapping, map_urls
 from alveary.wire.snapshot.values import TypeMap
 from alveary.wire.zip import Method, ZipEntry, ZipLimits, ZipProblem, ZipReader
+from alveary.wire.zip.records import SeekableFile
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Plan:
     total_bytes: int
 
 
-def check(file: BlobFile, config: Config) -> Plan:
+def check(file: SeekableFile, config: Config) -> Plan:
     """The plan of the snapshot in *file*; on a thread of its own.
 
     Raises:
@@ -90,7 +90,7 @@ def check(file: BlobFile, config: Config) -> Plan:
         raise Refusal(SNAPSHOT_UNREADABLE, cause=problem) from None
 
 
-def open_archive(file: BlobFile, config: Config) -> ZipReader:
+def open_archive(file: SeekableFile, config: Config) -> ZipReader:
     """The archive in *file*.
 
     Raises:

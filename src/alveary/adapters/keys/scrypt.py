@@ -16,6 +16,7 @@ from typing import Final
 import orjson
 
 from alveary.model.accounts import Credential
+from alveary.model.seals import Stretch
 from alveary.wire.passwords import SCRYPT, SHA256, ScryptHash
 
 KEY_BYTES: Final = 32
@@ -65,6 +66,11 @@ class ScryptPasswords:
         stored = ScryptHash.parse(credential.hashed) if credential is not None else None
         known = stored or self._nobody
         return hmac.compare_digest(_scrypt(password, known), known.key) and stored is not None
+
+    async def derive(self, passphrase: str, stretch: Stretch) -> bytes:
+        """A key of 32 bytes that comes from *passphrase* as *stretch* says."""
+        like = ScryptHash(stretch.log2_n, stretch.r, stretch.p, stretch.salt, bytes(KEY_BYTES))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _scrypt, passphrase, like)
 
     def close(self) -> None:
         """End the threads."""

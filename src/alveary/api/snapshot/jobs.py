@@ -6,8 +6,9 @@ What does not belong here: the files that they leave or take (``files``).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -29,14 +30,18 @@ from alveary.usecases.imports import ImportFailure
 JSON: Final = "application/json"
 
 _READY: Final = {"status": "ready"}
+_PASSPHRASE_CHARS: Final = (8, 1024)
 
 
 async def start_export(call: Call) -> Response:
     """POST {cell}__export: 202, and a snapshot file of that name or of one that tells cell and time will come.
 
-    Source: API reference 501.
+    With a Passphrase it is encrypted.
+
+    Source: API reference 501. Deviation: docs/deviations.md#encrypted-snapshots.
     """
-    await exports.start(call.ports, call.access, await _read_name(call, default=b"{}"))
+    order = await _read_order(call, default=b"{}")
+    await exports.start(call.ports, call.access, order.name, order.passphrase)
     return _accepted(call, exports.PATH)
 
 
@@ -61,12 +66,12 @@ async def show_export(call: Call) -> Response:
 async def start_import(call: Call) -> Response:
     """POST {cell}__import: 202, and the cell will hold what the snapshot file of that name holds.
 
-    Source: API reference 507. Deviation: docs/deviations.md#import.
+    Source: API reference 507. Deviation: docs/deviations.md#import, docs/deviations.md#encrypted-snapshots.
     """
-    name = await _read_name(call)
-    if name is None:
+    order = await _read_order(call)
+    if order.name is None:
         raise Refusal(JSON_KEY_MISSING, key="Name")
-    await imports.start(call.ports, call.access, name)
+    await imports.start(call.ports, call.access, order.name, order.passphrase)
     return _accepted(call, imports.PATH)
 
 
@@ -99,8 +104,16 @@ async def acknowledge_import(call: Call) -> Response:
     return Response(204)
 
 
-async def _read_name(call: Call, *, default: bytes = b"") -> SnapshotName | None:
-    """The Name in the body, None when it says none; *default* stands for an empty body.
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a body asks for: the snapshot's name, and what it is encrypted with; None where it says nothing."""
+
+    name: SnapshotName | None
+    passphrase: str | None = field(repr=False)
+
+
+async def _read_order(call: Call, *, default: bytes = b"") -> _Order:
+    """What the body asks for; *default* stands for an empty one.
 
     The body is JSON whatever its Content-Type says.
     """
@@ -112,13 +125,27 @@ async def _read_name(call: Call, *, default: bytes = b"") -> SnapshotName | None
         raise Refusal(JSON_UNREADABLE, cause=error.msg) from None
     if not isinstance(body, dict):
         raise Refusal(JSON_UNREADABLE, cause="it is no object")
-    raw = body.get("Name")
+    return _Order(
+        _parse_name(body.get("Name"), limits.snapshot_name_chars), _parse_passphrase(body.get("Passphrase"))
+    )
+
+
+def _parse_name(raw: Any, most_chars: int) -> SnapshotName | None:
     if raw is None:
         return None
     name = SnapshotName.parse(raw)
-    if len(name) > limits.snapshot_name_chars:
+    if len(name) > most_chars:
         raise Refusal(JSON_VALUE_FORMAT, key="Name", form=SnapshotName.FORM)
     return name
+
+
+def _parse_passphrase(raw: Any) -> str | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, str) or not _PASSPHRASE_CHARS[0] <= len(raw) <= _PASSPHRASE_CHARS[1]:
+        least, most = _PASSPHRASE_CHARS
+        raise Refusal(JSON_VALUE_FORMAT, key="Passphrase", form=f"{least} to {most} characters")
+    return raw
 
 
 def _accepted(call: Call, path: str) -> Response:
