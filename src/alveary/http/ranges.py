@@ -6,12 +6,12 @@ What does not belong here: the grammar of ``Range``, and where the bytes come fr
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 
 from alveary.http.compression import CODING, compress, compressed, takes_gzip
 from alveary.http.conditional import is_unchanged, range_applies, read_condition
 from alveary.http.digests import told_digest
 from alveary.http.response import Response
+from alveary.model.values import frozen
 from alveary.wire.etags import ETag
 from alveary.wire.http_dates import http_date
 from alveary.wire.ranges import ByteRange, parse_ranges
@@ -20,7 +20,7 @@ Read = Callable[[int, int], AsyncIterator[bytes]]
 """The bytes from a start up to an end, in pieces."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Download:
     """A file to be answered: its version, media type and size; ``source`` is its bytes or reads them.
 

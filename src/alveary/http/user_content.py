@@ -6,7 +6,6 @@ What does not belong here: which files are active, and which of those may act (`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
@@ -23,8 +22,8 @@ _OPTION: Final = "download"
 _NOT_A_DOWNLOAD: Final = frozenset({"0", "false"})
 _IN_QUOTES: Final = str.maketrans({'"': "_", "\\": "_", "%": "_"})
 
-GUESS_NOTHING: Final[Mapping[str, str]] = MappingProxyType({"x-content-type-options": "nosniff"})
-SHOW_ONLY: Final[Mapping[str, str]] = MappingProxyType({**GUESS_NOTHING, "content-security-policy": SANDBOX})
+GUESS_NOTHING: Final[Mapping[str, str]] = {"x-content-type-options": "nosniff"}
+SHOW_ONLY: Final[Mapping[str, str]] = {**GUESS_NOTHING, "content-security-policy": SANDBOX}
 
 
 def guarded(request: Request, name: str, *, acts: bool) -> Mapping[str, str]:

@@ -29,6 +29,7 @@ from alveary.model.entities import EntityKind
 from alveary.model.names import ResourceName
 from alveary.model.privileges import BoxPrivilege
 from alveary.model.tree import SOURCE_COLLECTION, Content, Node, NodeKind, Place
+from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import NodeReader, ReadTx, WriteTx
 from alveary.usecases.access import Access, BoxPath, Need
@@ -71,7 +72,7 @@ class Saved:
     sha256: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenFile:
     """A file to be sent: its node and its box's, and its bytes from the moment it was found."""
 
