@@ -261,6 +261,9 @@ class Dav(_Section, frozen=True, kw_only=True):
             " a box's property trustedcontent decides for itself."
         ),
     ] = "run"
+    tell_quotas: Annotated[
+        bool, _option("Whether PROPFIND of all properties has those of quotas, which are told by name in any case.")
+    ] = False
     compress: Annotated[bool, _option("Whether texts are sent compressed to readers who take gzip.")] = False
 
 

@@ -96,6 +96,16 @@ class TestFiles:
             assert moved.status_code == 201
             cell.call("MOVE", "__/moved", headers={"Destination": f"{cell.url}__/small"})
             check(cell)
+            cell.call("MKCOL", "__/from")
+            for name in ("small", "large"):
+                cell.call("COPY", f"__/{name}", headers={"Destination": f"{cell.url}__/from/{name}"})
+            assert cell.call("COPY", "__/from", headers={"Destination": f"{cell.url}__/to"}).status_code == 201
+            for name in ("small", "large", "from"):
+                cell.call("DELETE", f"__/{name}", headers={"X-Personium-Recursive": "true"})
+            for name, data_there in (("small", SMALL), ("large", LARGE)):
+                assert cell.call("GET", f"__/to/{name}").content == data_there
+                cell.call("COPY", f"__/to/{name}", headers={"Destination": f"{cell.url}__/{name}"})
+            check(cell)
         with running(data) as unit:
             cell = same(unit, "alice")
             assert cell.call("PROPPATCH", "__/small", content=patch).status_code == 207

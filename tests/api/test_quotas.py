@@ -152,3 +152,60 @@ class TestTheUnitsDefault:
         assert cell.call("PUT", "__/g", content=b"1").status_code == 201
         give(bounded, cell, bytes=None)
         assert code(cell.call("PUT", "__/h", content=b"1")) == FULL
+
+
+class TestProperties:
+    USED, FREE = "quota-used-bytes", "quota-available-bytes"
+
+    def told(self, cell: Site, path: str, body: str | None = None, depth: str = "0") -> str:
+        names = "".join(f"<D:{name}/>" for name in (self.USED, self.FREE))
+        asked = f'<D:propfind xmlns:D="DAV:"><D:prop>{names}</D:prop></D:propfind>' if body is None else body
+        answer = cell.call("PROPFIND", path, content=asked, headers={"Depth": depth})
+        assert answer.status_code == 207
+        return answer.text
+
+    def test_collections_tell_how_full_the_cell_is_when_they_are_asked(self, unit: RunningUnit, cell: Site) -> None:
+        cell.call("MKCOL", "__/col")
+        cell.call("PUT", "__/col/f", content=b"12345")
+        for path in ("__", "__/col"):
+            told = self.told(cell, path)
+            assert f"<{self.USED}>5</{self.USED}>" in told
+            assert f"<{self.FREE}/>" in told and "404" in told
+        give(unit, cell, bytes=12)
+        assert f"<{self.FREE}>7</{self.FREE}>" in self.told(cell, "__/col")
+        give(unit, cell, bytes=3)
+        assert f"<{self.FREE}>0</{self.FREE}>" in self.told(cell, "__/col")
+
+    def test_files_do_not_and_nobody_does_unasked(self, unit: RunningUnit, cell: Site) -> None:
+        cell.call("PUT", "__/f", content=b"12345")
+        give(unit, cell, bytes=12)
+        assert f"<{self.USED}/>" in self.told(cell, "__/f")
+        assert "quota" not in self.told(cell, "__", "")
+
+    def test_nobody_sets_them(self, cell: Site) -> None:
+        body = (
+            f'<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><D:{self.FREE}>1</D:{self.FREE}></D:prop></D:set>'
+            "</D:propertyupdate>"
+        )
+        assert "403 Forbidden" in cell.call("PROPPATCH", "__", content=body).text
+
+    def test_a_unit_may_tell_them_among_all(self, tmp_path: Path) -> None:
+        with running(tmp_path / "data", **{"dav.tell_quotas": True}) as unit:
+            cell = unit.cell()
+            assert f"<{self.USED}>0</{self.USED}>" in self.told(cell, "__", "")
+            names = '<D:propfind xmlns:D="DAV:"><D:propname/></D:propfind>'
+            assert f"<{self.USED}/>" in self.told(cell, "__", names)
+
+
+def test_a_removed_tree_makes_room_at_once_however_large_it_is(unit: RunningUnit) -> None:
+    cell = unit.cell()
+    cell.call("MKCOL", "__/tree")
+    for col in range(2):
+        cell.call("MKCOL", f"__/tree/{col}")
+        for number in range(600):
+            cell.call("PUT", f"__/tree/{col}/{number}", content=b"x")
+    give(unit, cell, bytes=1200)
+    assert code(cell.call("PUT", "__/f", content=b"x")) == FULL
+    assert cell.call("DELETE", "__/tree", headers={"X-Personium-Recursive": "true"}).status_code == 204
+    assert cell.call("PUT", "__/f", content=b"x" * 1200).status_code == 201
+    assert code(cell.call("PUT", "__/g", content=b"x")) == FULL

@@ -26,6 +26,8 @@ _MODIFIED: Final = "getlastmodified@DAV:"
 _MEDIA_TYPE: Final = "getcontenttype@DAV:"
 _RESOURCE_TYPE: Final = "resourcetype@DAV:"
 _SIZE: Final = "getcontentlength@DAV:"
+USED_BYTES: Final = "quota-used-bytes@DAV:"
+AVAILABLE_BYTES: Final = "quota-available-bytes@DAV:"
 
 PROTECTED: Final = frozenset(
     {
@@ -36,6 +38,8 @@ PROTECTED: Final = frozenset(
         _MEDIA_TYPE,
         _RESOURCE_TYPE,
         _SIZE,
+        USED_BYTES,
+        AVAILABLE_BYTES,
         "lockdiscovery@DAV:",
         "supportedlock@DAV:",
     }

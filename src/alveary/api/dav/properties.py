@@ -5,10 +5,10 @@ What does not belong here: the same on a cell, which has no children and other p
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
-from alveary.api.dav import locks
+from alveary.api.dav import locks, quotas
 from alveary.http.call import Call
 from alveary.http.dav import levels_of, read_propfind, read_xml
 from alveary.http.response import Response
@@ -38,20 +38,18 @@ async def propfind(call: Call, path: BoxPath) -> Response:
     )
     asked = await read_propfind(call)
     etag, batches = await properties.find(call.ports, call.access, path, levels=levels)
-    return Response(207, {"content-type": XML, "etag": str(etag)}, _multistatus(call, path.box, batches, asked))
+    render = _renderer(call, path.box, asked, await quotas.properties(call, asked))
+    return Response(207, {"content-type": XML, "etag": str(etag)}, _multistatus(batches, render))
 
 
-async def _multistatus(
-    call: Call, box: str, batches: AsyncIterator[list[Shown]], asked: Asked
-) -> AsyncIterator[bytes]:
-    render = _renderer(call, box, asked)
+async def _multistatus(batches: AsyncIterator[list[Shown]], render: Callable[[Shown], str]) -> AsyncIterator[bytes]:
     yield dav_xml.OPEN.encode()
     async for batch in batches:
         yield "".join(map(render, batch)).encode()
     yield dav_xml.CLOSE.encode()
 
 
-def _renderer(call: Call, box: str, asked: Asked) -> Callable[[Shown], str]:
+def _renderer(call: Call, box: str, asked: Asked, quota: Mapping[str, str]) -> Callable[[Shown], str]:
     cell = call.here.name
     base = f"{call.urls.cell_url(cell)}__role/{box}/"
     ending = "/" if semantics_of(call.ports).slashes else ""
@@ -76,6 +74,8 @@ def _renderer(call: Call, box: str, asked: Asked) -> Callable[[Shown], str]:
         known = dav_properties.of_node(node, shown.segments[-1], acl=text)
         if shows_locks:
             known |= locks.properties(call, box, shown.locks)
+        if quota and node.kind is not NodeKind.FILE:
+            known |= quota
         href = url(shown.segments) + ("" if node.kind is NodeKind.FILE else ending)
         return dav_xml.response(href, dav_properties.propstats(known, asked))
 
