@@ -230,6 +230,14 @@ class TestWhose:
         assert attempt(cell, "__/f", token=None).status_code == 401
         assert cell.call("PUT", "__/f", token=None, content=b"x").status_code == 201
 
+    def test_nor_by_basic_which_counts_in_boxes_alone(self, cell: Site) -> None:
+        cell.account("alice", roles=("writer",))
+        cell.acl("__", {"writer": "write"})
+        alice = ("alice", "password-1")
+        begun = cell.http.put(f"{cell.url}__/f", content=b"x", headers={"Upload-Complete": "?0"}, auth=alice)
+        assert begun.status_code == 401
+        assert cell.http.put(f"{cell.url}__/f", content=b"x", auth=alice).status_code == 201
+
 
 class TestCuts:
     @pytest.mark.parametrize("size_bytes", [2_000, 700_000])

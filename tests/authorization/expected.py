@@ -144,6 +144,19 @@ def _unit(who: Principal, rules: Rules) -> Verdict:
     return UNIT_USER_NEEDED if who.who is Who.MEMBER else who.refusal
 
 
+def _admin(who: Principal, rules: Rules) -> Verdict:
+    refusal = _unit(who, rules)
+    return LACKING if refusal is ALLOWED and who.who is not Who.UNIT_ADMIN else refusal
+
+
+def _known(who: Principal, rules: Rules) -> Verdict:
+    if who.who is Who.PASSWORD_CHANGE:
+        return PASSWORD_CHANGE_ONLY
+    if who.basic:
+        return NOT_KNOWN
+    return who.refusal if who.who in STRANGERS else ALLOWED
+
+
 def _owned_cell(who: Principal, rules: Rules) -> Verdict:
     refusal = _unit(who, rules)
     return NOT_OWNED if refusal is ALLOWED and not who.owns else refusal
@@ -206,6 +219,8 @@ def _no_such_box(who: Principal, rules: Rules) -> Verdict:
 _SPECIAL: Mapping[Special, Callable[[Principal, Rules], Verdict]] = {
     Special.NOTHING: lambda who, rules: ALLOWED,
     Special.UNIT: _unit,
+    Special.ADMIN: _admin,
+    Special.KNOWN: _known,
     Special.OWNED_CELL: _owned_cell,
     Special.OWNED_HERE: lambda who, rules: _here(who, NOT_OWNED),
     Special.UNIT_USER_HERE: lambda who, rules: _here(who, UNIT_USER_NEEDED),

@@ -65,11 +65,13 @@ class Special(Enum):
 
     NOTHING = auto()
     UNIT = auto()  # a subject of the unit
+    ADMIN = auto()  # an administrator of the unit
     OWNED_CELL = auto()  # one whose cell this is, at the unit
     OWNED_HERE = auto()  # the same, at the cell's own URL
     UNIT_USER_HERE = auto()  # the same, told otherwise
     OWN_ACCOUNT = auto()  # an account, by a token whose scope covers ``auth``
     LOGIN = auto()  # a token that can be ended
+    KNOWN = auto()  # anyone who says who they are
     INTROSPECTION = auto()  # the unit's own, or an app
     BOX_OF_APP = auto()  # the app of the box, or who may read there
     NO_SUCH_BOX = auto()  # what nobody has
@@ -136,6 +138,10 @@ UNIT_ROWS = (
     *(Row(method, _THE_CELL, Special.OWNED_CELL, body=NONSENSE) for method in ("PUT", "MERGE", "PATCH")),
     Row("DELETE", _THE_CELL, Special.OWNED_CELL, NO_SUCH_ENTITY_ETAG),
     Row("OPTIONS", _THE_CELL, UNIT),
+    Row("GET", "__quota/none", UNIT),
+    Row("PUT", "__quota/none", Special.ADMIN, body=NONSENSE),
+    Row("GET", "__quota/{cell}", Special.OWNED_CELL),
+    Row("PUT", "__quota/{cell}", Special.ADMIN, body=NONSENSE),
 )
 
 
@@ -170,6 +176,7 @@ CELL_ROWS = (
     *(Row("GET", path, on_cell("auth-read")) for path in ("__role", "__role/__", "__role/none/none")),
     Row("GET", "__box?schema=personium-localunit:app:/", Special.BOX_OF_APP),
     Row("GET", "__box?schema=https://nobody.example/", Special.NO_SUCH_BOX),
+    *(Row(method, "__upload/none", Special.KNOWN) for method in ("HEAD", "PATCH", "DELETE", "OPTIONS")),
     Row("PROPFIND", "__snapshot", on_cell("root"), DEPTH_0),
     Row("OPTIONS", "__snapshot", on_cell("root")),
     Row("GET", "__snapshot/none", on_cell("root")),

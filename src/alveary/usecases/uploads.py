@@ -230,7 +230,7 @@ def _path(upload: Upload) -> BoxPath:
 
 def _owner(access: Access) -> str:
     who = access.account_id or access.subject
-    if who is None and not access.owns:
+    if access.basic or (who is None and not access.owns):  # Basic counts in boxes only, and an upload is in none
         raise Refusal(access.refusal or AUTH_REQUIRED)
     return f"{access.who}:{who or ''}"
 
