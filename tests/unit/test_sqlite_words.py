@@ -87,7 +87,7 @@ def expected(people: list[Entity], *words: str) -> list[str]:
 
 def is_made(unit: Unit) -> bool:
     contents: Any = unit.contents
-    return bool(contents.marks.words.serves(SCOPE)) and contents._indexing is None
+    return bool(contents.marks.words.serves(SCOPE)) and contents._tending is None
 
 
 async def uses_it(unit: Unit) -> bool:
