@@ -46,15 +46,15 @@ OWN_CODES = {
 
 SOURCES = [
     path.read_text(encoding="utf-8")
-    for path in Path(config.__file__).parent.rglob("*.py")
-    if path != Path(config.__file__)
+    for path in Path(errors.__file__).parent.rglob("*.py")
+    if path.parent != Path(config.__file__).parent
 ]
 """The code that reads options."""
 
 CONFIG_INTRO = """\
 # Configuration
 
-Made from `src/alveary/config.py` by `make docs`.
+Made from `src/alveary/config/sections.py` by `make docs`.
 
 Each option has one value, from the strongest source that names it: the command line, the environment
 variable, the TOML file, the default. The file is the one given by `--config` or `ALVEARY_CONFIG`, else

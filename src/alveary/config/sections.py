@@ -1,108 +1,22 @@
-"""The configuration: every option once, with default, bounds, effect and the Personium key it stands for.
+"""Every option once, with default, bounds, effect and the Personium key it stands for.
 
-What belongs here: the options as frozen values, and their reading from TOML, environment and command line.
-What does not: what any option does. ``docs/config.md`` is made from this file by ``make docs``.
+What does not belong here: what any option does, and where its value comes from (``reading``). ``docs/config.md`` is
+made from this file by ``make docs``.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import tomllib
-import typing
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-PREFIX: Final = "ALVEARY_"
-FILE_VARIABLE: Final = "ALVEARY_CONFIG"
-FILE_NAME: Final = "alveary.toml"
+from alveary.config.forms import Bind, Hosts, Layers, Network, Secret, Tables, Url
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Hosts = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network | str, ...]
-"""Networks and host names."""
-
-Tables = Mapping[str, Mapping[str, object]]
-"""Settings of plug-ins by their names: what is in a table is theirs to say."""
-
-
-class ConfigError(Exception):
-    """One sentence that names the option and where its value came from, never the value of a secret."""
-
-
-class Secret(str):
-    """A text that no ``repr`` shows."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Whether there is one, and no more."""
-        return "Secret(set)" if self else "Secret(unset)"
-
-
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """Where the server listens; port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """In the form that :meth:`parse` reads."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @classmethod
-    def parse(cls, raw: str) -> Self:
-        """``HOST:PORT`` or ``[IPV6]:PORT``; else ValueError."""
-        host, colon, port = raw.rpartition(":")
-        bare = host.removeprefix("[").removesuffix("]")
-        if not colon or not bare or (":" in bare) != host.startswith("["):
-            raise ValueError("it must have the form HOST:PORT or [IPV6]:PORT")
-        if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
-            raise ValueError("the port must be a number from 0 to 65535")
-        return cls(bare, int(port))
-
-
-class Url(str):
-    """An absolute http or https URL that ends in a slash, without credentials, query or fragment."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse(cls, raw: str) -> Self:
-        """*raw* with its final slash; else ValueError."""
-        parts = urlsplit(raw)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("it must be an absolute http or https URL")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("it must have no credentials, query or fragment")
-        return cls(raw if raw.endswith("/") else raw + "/")
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """A count for each layer of nested types, the entity type first; None leaves it to the total alone."""
-
-    counts: tuple[int | None, ...]
-
-    def __str__(self) -> str:
-        """In the form that :meth:`parse` reads."""
-        return ",".join("*" if count is None else str(count) for count in self.counts)
-
-    @classmethod
-    def parse(cls, raw: str) -> Self:
-        """Numbers or ``*``, separated by commas; else ValueError."""
-        if not re.fullmatch(r"(\*|\d{1,9})(,(\*|\d{1,9}))*", raw):
-            raise ValueError("it must be numbers or *, separated by commas")
-        return cls(tuple(None if count == "*" else int(count) for count in raw.split(",")))
 
 
 def _option(effect: str, personium: str = "", *, ge: float | None = None, le: float | None = None) -> msgspec.Meta:
@@ -110,18 +24,18 @@ def _option(effect: str, personium: str = "", *, ge: float | None = None, le: fl
     return msgspec.Meta(description=effect, extra={"personium": personium}, ge=ge, le=le)
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True):
+class Section(msgspec.Struct, frozen=True, kw_only=True):
     """A group of options."""
 
 
-class Tls(_Section, frozen=True, kw_only=True):
+class Tls(Section, frozen=True, kw_only=True):
     """TLS of the server itself."""
 
     certificate: Annotated[Path | None, _option("PEM file of the certificate chain; unset: plain http.")] = None
     key: Annotated[Path | None, _option("PEM file of the private key.")] = None
 
 
-class Unit(_Section, frozen=True, kw_only=True):
+class Unit(Section, frozen=True, kw_only=True):
     """The unit's identity towards other units."""
 
     certificate: Annotated[
@@ -134,7 +48,7 @@ class Unit(_Section, frozen=True, kw_only=True):
     ] = ()
 
 
-class Auth(_Section, frozen=True, kw_only=True):
+class Auth(Section, frozen=True, kw_only=True):
     """Passwords, throttling and tokens."""
 
     password_regex: Annotated[
@@ -208,7 +122,7 @@ class Auth(_Section, frozen=True, kw_only=True):
     introspect_password: Annotated[Secret, _option("Its password.", "introspect.password")] = Secret("")
 
 
-class Outbound(_Section, frozen=True, kw_only=True):
+class Outbound(Section, frozen=True, kw_only=True):
     """What the unit fetches from other hosts: pages, and the documents of providers of logins."""
 
     allow: Annotated[
@@ -220,7 +134,7 @@ class Outbound(_Section, frozen=True, kw_only=True):
     max_bytes: Annotated[int, _option("One answer.", ge=1 * KIB)] = 4 * MIB
 
 
-class Html(_Section, frozen=True, kw_only=True):
+class Html(Section, frozen=True, kw_only=True):
     """Where a cell's pages come from when the cell itself names no source."""
 
     relay_url: Annotated[str, _option("Page of a cell's root.", "cell.relayhtmlurl.default")] = ""
@@ -230,7 +144,7 @@ class Html(_Section, frozen=True, kw_only=True):
     ] = ""
 
 
-class Log(_Section, frozen=True, kw_only=True):
+class Log(Section, frozen=True, kw_only=True):
     """The unit's log lines on standard error, and the event logs of the cells."""
 
     level: Annotated[
@@ -241,7 +155,7 @@ class Log(_Section, frozen=True, kw_only=True):
     keep: Annotated[int, _option("Archived event logs kept per cell.", ge=0)] = 12
 
 
-class Dav(_Section, frozen=True, kw_only=True):
+class Dav(Section, frozen=True, kw_only=True):
     """The WebDAV face."""
 
     semantics: Annotated[
@@ -267,7 +181,7 @@ class Dav(_Section, frozen=True, kw_only=True):
     compress: Annotated[bool, _option("Whether texts are sent compressed to readers who take gzip.")] = False
 
 
-class Store(_Section, frozen=True, kw_only=True):
+class Store(Section, frozen=True, kw_only=True):
     """How files are stored."""
 
     encrypt: Annotated[
@@ -279,7 +193,7 @@ class Store(_Section, frozen=True, kw_only=True):
     ] = False
 
 
-class OData(_Section, frozen=True, kw_only=True):
+class OData(Section, frozen=True, kw_only=True):
     """The OData face."""
 
     shape: Annotated[
@@ -291,7 +205,7 @@ class OData(_Section, frozen=True, kw_only=True):
     ] = "atomic"
 
 
-class Limits(_Section, frozen=True, kw_only=True):
+class Limits(Section, frozen=True, kw_only=True):
     """What one request, cell or collection may hold; one more is refused with the catalogue's code."""
 
     # The HTTP edge
@@ -422,7 +336,7 @@ class Limits(_Section, frozen=True, kw_only=True):
     )
 
 
-class Script(_Section, frozen=True, kw_only=True):
+class Script(Section, frozen=True, kw_only=True):
     """The sandbox that runs the scripts of service collections."""
 
     workers: Annotated[int, _option("Worker processes, the idle ones included.", ge=1)] = 16
@@ -437,7 +351,7 @@ class Script(_Section, frozen=True, kw_only=True):
     requests_per_worker: Annotated[int, _option("Requests after which a worker is replaced.", ge=1)] = 1_000
 
 
-class Stream(_Section, frozen=True, kw_only=True):
+class Stream(Section, frozen=True, kw_only=True):
     """Queues and topics of stream collections."""
 
     message_bytes: Annotated[int, _option("One message.", ge=1)] = 1 * MIB
@@ -450,7 +364,7 @@ class Stream(_Section, frozen=True, kw_only=True):
     receivers: Annotated[int, _option("Requests that wait for messages at once; one more gets 503.", ge=0)] = 256
 
 
-class Socket(_Section, frozen=True, kw_only=True):
+class Socket(Section, frozen=True, kw_only=True):
     """WebSockets."""
 
     most: Annotated[int, _option("Open at once; one more gets 503.", ge=0)] = 1_024
@@ -461,7 +375,7 @@ class Socket(_Section, frozen=True, kw_only=True):
     unanswered_pings: Annotated[int, _option("Questions in a row that it may leave unanswered.", ge=0)] = 10
 
 
-class Config(_Section, frozen=True, kw_only=True):
+class Config(Section, frozen=True, kw_only=True):
     """The whole configuration, read once."""
 
     data: Annotated[Path, _option("The data folder; made on first start.")] = Path("data")
@@ -502,168 +416,3 @@ class Config(_Section, frozen=True, kw_only=True):
     stream: Stream = Stream()
     socket: Socket = Socket()
     script: Script = Script()
-
-
-def _words(raw: object) -> tuple[str, ...]:
-    words = re.split(r"[\s,]+", raw.strip()) if isinstance(raw, str) else raw
-    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
-        raise ValueError("it must be a list of texts")
-    return tuple(words)
-
-
-def _text(raw: object) -> str:
-    if not isinstance(raw, str):
-        raise ValueError("it must be a text")
-    return raw
-
-
-def _tables(raw: object) -> Tables:
-    tables = msgspec.json.decode(raw) if isinstance(raw, str) else raw
-    if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
-        raise ValueError("it must be a table for each plug-in")
-    return MappingProxyType(dict(tables))
-
-
-def _host(word: str) -> Network | str:
-    name = re.fullmatch(r"([a-z0-9_-]+\.)*(?=[a-z0-9-]*[a-z])[a-z0-9-]+", word, re.IGNORECASE)
-    return word.lower() if name else ipaddress.ip_network(word)
-
-
-_PARSERS: Final[Mapping[object, Callable[[object], object]]] = {
-    Path: lambda raw: Path(_text(raw)),
-    Path | None: lambda raw: Path(_text(raw)),
-    Bind: lambda raw: Bind.parse(_text(raw)),
-    Url | None: lambda raw: Url.parse(_text(raw)),
-    Layers: lambda raw: Layers.parse(_text(raw)),
-    Secret: lambda raw: Secret(_text(raw)),
-    re.Pattern[str]: lambda raw: re.compile(_text(raw)),
-    tuple[str, ...]: _words,
-    tuple[Path, ...]: lambda raw: tuple(map(Path, _words(raw))),
-    Tables: _tables,
-    Hosts: lambda raw: tuple(map(_host, _words(raw))),
-    tuple[Network, ...]: lambda raw: tuple(map(ipaddress.ip_network, _words(raw))),
-}
-"""How the types are read that are more than a number, a truth value or a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option: its dotted key, its environment variable, and what is declared of it."""
-
-    key: str
-    bounded: Any
-    default: object
-
-    @property
-    def type(self) -> object:
-        """Its type without the bounds."""
-        return typing.get_args(self.bounded)[0]
-
-    @property
-    def meta(self) -> msgspec.Meta:
-        """Its effect, Personium key and bounds."""
-        meta: msgspec.Meta = typing.get_args(self.bounded)[1]
-        return meta
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it."""
-        return PREFIX + self.key.replace(".", "_").upper()
-
-    def parse(self, raw: object, source: str) -> object:
-        """*raw* as a value of this option.
-
-        Raises:
-            ConfigError: naming the key and *source*.
-        """
-        try:
-            if parser := _PARSERS.get(self.type):
-                return parser(raw)
-            return msgspec.convert(raw, self.bounded, strict=source != self.variable)
-        except (ValueError, re.error) as problem:
-            raise ConfigError(f"The option {self.key} (from {source}) is not valid: {problem}.") from None
-
-
-def options(section: type[_Section] = Config, prefix: str = "") -> Iterator[Option]:
-    """Every option in the order of declaration."""
-    for field in msgspec.structs.fields(section):
-        if isinstance(field.type, type) and issubclass(field.type, _Section):
-            yield from options(field.type, f"{field.name}.")
-        else:
-            yield Option(prefix + field.name, field.type, field.default)
-
-
-def load(
-    overrides: Mapping[str, object],
-    environ: Mapping[str, str],
-    read_file: Callable[[Path], str],
-    file: Path | None = None,
-) -> Config:
-    """The configuration, each option from the strongest source that names it.
-
-    From strong to weak: *overrides* (the command line's, by dotted key; None: not given), *environ* (an empty
-    variable counts as not set), the TOML file, the default. The file is *file*, else the one that
-    ``ALVEARY_CONFIG`` names, else ``alveary.toml`` in the data folder if it is there.
-
-    Raises:
-        ConfigError: one sentence naming the key and its source.
-    """
-    known = {option.key: option for option in options()}
-    given = {key: (raw, "the command line") for key, raw in overrides.items() if raw is not None}
-    given = _from_environment(known, environ) | given
-    named = file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
-    folder, source = given.get("data", (str(Config().data), "the default"))
-    fallback = Path(str(known["data"].parse(folder, source))) / FILE_NAME
-    given = _from_file(known, named or fallback, read_file, required=named is not None) | given
-    if unknown := sorted(given.keys() - known.keys()):
-        raise ConfigError(f"There is no option {unknown[0]} (from {given[unknown[0]][1]}).")
-    return _checked(_build({key: known[key].parse(*raw) for key, raw in given.items()}))
-
-
-Given = dict[str, tuple[object, str]]
-"""Raw values and where they came from, by dotted key."""
-
-
-def _from_environment(known: Mapping[str, Option], environ: Mapping[str, str]) -> Given:
-    by_variable = {option.variable: option.key for option in known.values()}
-    ours = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != FILE_VARIABLE}
-    if unknown := sorted(ours.keys() - by_variable.keys()):
-        raise ConfigError(f"There is no option for the environment variable {unknown[0]}.")
-    return {by_variable[name]: (text, name) for name, text in ours.items() if text}
-
-
-def _from_file(known: Mapping[str, Option], path: Path, read_file: Callable[[Path], str], *, required: bool) -> Given:
-    try:
-        document = tomllib.loads(read_file(path))
-    except FileNotFoundError:
-        if required:
-            raise ConfigError(f"The configuration file {path} does not exist.") from None
-        return {}
-    except (OSError, ValueError) as problem:
-        raise ConfigError(f"The configuration file {path} cannot be read: {problem}.") from None
-    given: Given = {}
-    for key, value in document.items():
-        is_section = isinstance(value, dict) and key not in known
-        nested = {f"{key}.{name}": inner for name, inner in value.items()} if is_section else {key: value}
-        given |= {name: (inner, str(path)) for name, inner in nested.items()}
-    return given
-
-
-def _build(values: Mapping[str, object]) -> Config:
-    sections: dict[str, dict[str, Any]] = {}
-    for key, value in values.items():
-        section, _, name = key.rpartition(".")
-        sections.setdefault(section, {})[name] = value
-    nested = {
-        field.name: field.type(**sections[field.name])
-        for field in msgspec.structs.fields(Config)
-        if field.name in sections
-    }
-    return Config(**sections.get("", {}), **nested)
-
-
-def _checked(config: Config) -> Config:
-    for name, pair in (("tls", config.tls), ("unit", config.unit)):
-        if (pair.certificate is None) != (pair.key is None):
-            raise ConfigError(f"The options {name}.certificate and {name}.key are set together or not at all.")
-    return config
