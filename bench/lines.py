@@ -77,8 +77,8 @@ class Table:
 
 
 _FILES: Final[Mapping[str, Line]] = {
-    "get": Line("GET of a 1 KiB file", "/s", (Target(0.4, NGINX), Target(5, WSGIDAV))),
-    "put": Line("durable PUT of a 1 KiB file, over 1,000 names", "/s", (Target(0.5, NGINX), Target(4, WSGIDAV))),
+    "get": Line("GET of a 1 KiB file", "/s", (Target(0.5, NGINX), Target(8, WSGIDAV))),
+    "put": Line("durable PUT of a 1 KiB file, over 1,000 names", "/s", (Target(0.7, NGINX), Target(8, WSGIDAV))),
     "upload": Line("1 GiB up", "MiB/s", (Target(0.5, NGINX),)),
     "upload_memory": Line("peak memory of that, above idle", "MiB", (_at_most(32),)),
     "download": Line("1 GiB down", "MiB/s", (Target(0.3, NGINX),)),
