@@ -10,7 +10,7 @@ from alveary.model.acl import Ace, Acl
 from alveary.model.entities import EntityKind, Link
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import BoxPrivilege
-from alveary.model.tree import Node, NodeKind
+from alveary.model.tree import Content, Node, NodeKind
 from tests.contract.rows import entity, link, save
 from tests.stores import INLINE_BYTES, HandClock, Unit, eventually, new_id, on_sqlite, open_registry
 
@@ -167,6 +167,41 @@ class TestLargeTrees:
         except LookupError:
             assert await totals(unit) == (MANY + 3, 0)
             assert await unit.read(lambda tx: tx.nodes.child_count(outer.id)) == MANY
+
+
+async def test_trees_of_many_blobs_are_copied_and_removed_whatever_sqlite_must_note_of_it(tmp_path: Path) -> None:
+    count = 60_000
+    async with on_sqlite(tmp_path) as unit:
+        outer = await unit.make_collection(await unit.main_box(), "outer")
+
+        async def fill(tx: Any) -> None:
+            for number in range(count):
+                times = 1, tx.now_ms, tx.now_ms
+                content = Content(1, b"", blob=new_id())
+                await tx.nodes.save(Node(new_id(), outer.id, f"{number:06}", NodeKind.FILE, *times, content=content))
+
+        await unit.write(fill)
+        twin = await copied(unit, outer, "twin")
+        assert await totals(unit) == (2 * count + 4, 2 * count)
+        for node in (outer, twin):
+            await unit.write(lambda tx, node=node: tx.nodes.remove(node.id))
+        assert await totals(unit) == (2, 0)
+
+
+async def test_a_collection_of_many_entities_is_removed_whatever_sqlite_must_note_of_it(tmp_path: Path) -> None:
+    async with on_sqlite(tmp_path) as unit:
+        odata = Node(new_id(), (await unit.main_box()).id, "odata", NodeKind.ODATA, 1, 1, 1)
+        kind = entity(EntityKind.ENTITY_TYPE, "T", odata.id, node=odata.id)
+
+        async def fill(tx: Any) -> None:
+            await tx.nodes.save(odata)
+            await tx.entities.save(kind)
+            for number in range(100_000):
+                await tx.entities.add(entity(EntityKind.USER_DATA, str(number), kind.id, node=odata.id))
+
+        await unit.write(fill)
+        await unit.write(lambda tx: tx.nodes.remove(odata.id))
+        assert await unit.read(lambda tx: tx.entities.count(EntityKind.USER_DATA)) == 0
 
 
 async def test_what_a_stopped_process_left_of_a_tree_goes_after_the_next_start(tmp_path: Path) -> None:

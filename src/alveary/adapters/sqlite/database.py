@@ -35,10 +35,11 @@ _HELD_ROWS: Final = 500
 _STATEMENTS: Final = 128
 """How many prepared statements a connection keeps."""
 
-_UNDO_BYTES: Final = 4 * 1024 * 1024
+_UNDO_BYTES: Final = 127 * 1024
 """How much of what would undo a statement stays in memory.
 
 One that adds the rows of a group changes many pages, and by default SQLite makes a file for more than 64 KiB of them.
+It writes all this at once when it begins that file, and takes no write of 128 KiB or more.
 """
 
 _TICK_STEPS: Final = 1_000
