@@ -392,7 +392,8 @@ class TestWhoseLock:
         alice, bob = writers(tree)
         token = lock(tree, "__/other", token=alice)
         headers = {"If": f"(<{token}>)"}
-        assert tree.call("LOCK", "__/other", token=bob, headers=headers).status_code == 403
+        for other in (bob, MASTER):
+            assert tree.call("LOCK", "__/other", token=other, headers=headers).status_code == 403
         assert tree.call("LOCK", "__/other", token=alice, headers=headers).status_code == 200
 
     def test_a_lock_that_anyone_may_make_is_everyones(self, tree: Site) -> None:

@@ -397,14 +397,23 @@ class Access:
             return ""
         return f"{self.who.value}:{self.account_id or self.subject or ''}"
 
+    def require_own(self, holder: str) -> None:
+        """Return when a lock of *holder* is the subject's own.
+
+        Raises:
+            Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE.
+        """
+        if holder != self.holder:
+            raise self._refused()
+
     def require_holder(self, holder: str) -> None:
         """Return when a lock of *holder* is the subject's own, or the subject may do anything as one of the unit.
 
         Raises:
             Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE.
         """
-        if holder != self.holder and not self._unit_may(BoxPrivilege.WRITE_CONTENT):
-            raise self._refused()
+        if not self._unit_may(BoxPrivilege.WRITE_CONTENT):
+            self.require_own(holder)
 
     def _require_schema(self, box_schema: str | None, chain: Sequence[Node]) -> None:
         level = None

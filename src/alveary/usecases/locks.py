@@ -132,7 +132,7 @@ async def refresh(ports: Ports, access: Access, path: BoxPath, life_s: int) -> L
         old = _found(await held(tx, place, tx.now_ms), path, access.claim.tokens)
         if old is None:
             raise Refusal(IF_FAILED, condition=MISMATCH, roots=())
-        access.require_holder(old.holder)
+        access.require_own(old.holder)
         renewed = replace(old, until_ms=tx.now_ms + life_s * 1000)
         await tx.locks.save(renewed)
         return renewed
