@@ -26,6 +26,7 @@ from alveary.model.entities import Entity, EntityKind, JsonValue
 from alveary.model.names import CellName
 from alveary.model.tree import Node, NodeKind, Place
 from alveary.ports import Ports
+from alveary.ports.clock import Clock
 from alveary.usecases import entities, links, lists
 from alveary.usecases.access import Access, ContentsRole, Who
 from alveary.usecases.rows import Address
@@ -179,12 +180,12 @@ async def unread() -> dict[str, JsonValue]:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Unit]:
-    registry = SqliteRegistry(
-        StoreSettings(folder, BlobLimits(disk_reserve_percent=0)), clock=SystemClock(), ids=SystemIds()
-    )
+async def opened(folder: Path, clock: Clock | None = None) -> AsyncIterator[Unit]:
+    clock = clock or SystemClock()
+    registry = SqliteRegistry(StoreSettings(folder, BlobLimits(disk_reserve_percent=0)), clock=clock, ids=SystemIds())
     passwords = ScryptPasswords(ScryptCost(log2_n=4, p=1))
-    ports = ports_over(registry, config=Config(limits=Limits(links_per_entity=2)), passwords=passwords)
+    config = Config(limits=Limits(links_per_entity=2))
+    ports = ports_over(registry, config=config, passwords=passwords, clock=clock)
     fresh = Cell(SystemIds().new(), CellName("cell"), "owner", CellStatus.NORMAL, "", 1, 0, 0)
     cell = await registry.create(fresh)
     yield Unit(ports, Access(cell, Who.UNIT_ADMIN, frozenset(), EMPTY, contents_role=ContentsRole.ADMIN))

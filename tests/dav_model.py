@@ -25,8 +25,7 @@ from alveary.errors import (
     Kind,
 )
 from alveary.model.dav_semantics import DavSemantics
-
-Trail = tuple[str, ...]
+from tests.dav_locks_model import Asking, Held, HeldLocks, Trail
 
 
 @dataclass
@@ -47,6 +46,7 @@ class Tree:
     semantics: DavSemantics
     children: int
     depth: int
+    locks: HeldLocks
     things: dict[Trail, Thing] = field(default_factory=lambda: {(): Thing(None)})
 
     # What is there
@@ -77,39 +77,61 @@ class Tree:
 
     # What is done
 
-    def put(self, path: Trail, data: bytes, *, met: bool) -> Kind | None:
+    def put(self, path: Trail, data: bytes, asks: Asking, *, met: bool) -> Kind | None:
         old = self.things.get(path)
         if old is not None:
             refused = METHOD_NOT_ALLOWED if old.data is None else None if met else ETAG_MISMATCH
+            refused = refused or self._closed(path, asks, path)
         else:
-            refused = self._without_parent(path) or (None if met else ETAG_MISMATCH) or self._full(path)
+            refused = self._no_new_file(path, asks, met=met)
         if refused is None:
             self.things[path] = Thing(data, old.properties if old else {})
         return refused
 
-    def make_collection(self, path: Trail) -> Kind | None:
+    def _no_new_file(self, path: Trail, asks: Asking, *, met: bool) -> Kind | None:
+        return (
+            self._without_parent(path)
+            or (None if met else ETAG_MISMATCH)
+            or self._closed(path, asks, path[:-1])
+            or self._full(path)
+        )
+
+    def _closed(self, here: Trail, asks: Asking, *changed: Trail) -> Kind | None:
+        """Why a request on *here* does not change those places, by what *asks* says and by the locks there."""
+        return self.locks.fails(asks, here) or self.locks.forbid(asks, changed)
+
+    def make_collection(self, path: Trail, asks: Asking) -> Kind | None:
         if path in self.things:
             return RESOURCE_EXISTS if self.is_collection(path) else METHOD_NOT_ALLOWED
-        refused = self._without_parent(path) or (TOO_DEEP if len(path) > self.depth else None) or self._full(path)
+        refused = (
+            self._without_parent(path)
+            or (TOO_DEEP if len(path) > self.depth else None)
+            or self._full(path)
+            or self._closed(path, asks, path[:-1])
+        )
         if refused is None:
             self.things[path] = Thing(None)
         return refused
 
-    def remove(self, path: Trail, *, recursive: bool, met: bool) -> Kind | None:
-        refused = self._absent(path) or (None if met else ETAG_MISMATCH)
-        if refused is not None:
-            return refused
-        if len(self.below(path)) > 1 and not recursive and not self.semantics.deletes_full:
-            return HAS_CHILDREN
-        self._forget(path)
-        return None
+    def remove(self, path: Trail, asks: Asking, *, recursive: bool, met: bool) -> Kind | None:
+        whole = recursive or self.semantics.deletes_full
+        refused = (
+            self._absent(path)
+            or (None if met else ETAG_MISMATCH)
+            or (HAS_CHILDREN if len(self.below(path)) > 1 and not whole else None)
+            or self._closed(path, asks, *self.locks.changed_without(path))
+        )
+        if refused is None:
+            self._forget(path)
+        return refused
 
     def _forget(self, path: Trail) -> None:
+        self.locks.go_with(path)
         for each in self.below(path):
             del self.things[each]
 
-    def patch(self, path: Trail, changes: list[tuple[str, str | None]]) -> Kind | None:
-        refused = self._absent(path)
+    def patch(self, path: Trail, changes: list[tuple[str, str | None]], asks: Asking) -> Kind | None:
+        refused = self._absent(path) or self._closed(path, asks, path)
         for key, element in changes if refused is None else ():
             self.things[path].properties.pop(key, None)
             if element is not None:
@@ -117,8 +139,10 @@ class Tree:
         return refused
 
     def transfer(
-        self, source: Trail, goal: Trail, *, copies: bool, shallow: bool, overwrite: bool, met: bool
+        self, source: Trail, goal: Trail, asks: Asking, *, copies: bool, shallow: bool, overwrite: bool, met: bool
     ) -> Kind | None:
+        changed = set() if copies else self.locks.changed_without(source)
+        changed |= self.locks.changed_without(goal) if goal in self.things else {goal[:-1]}
         refused = (
             self._absent(source)
             or (None if met else ETAG_MISMATCH)
@@ -126,6 +150,7 @@ class Tree:
             or self._no_place(goal, overwrite=overwrite)
             or (self._full(goal) if goal not in self.things and (copies or source[:-1] != goal[:-1]) else None)
             or self._too_deep(source, goal, shallow=shallow)
+            or self._closed(source, asks, *changed)
         )
         if refused is not None:
             return refused
@@ -162,3 +187,21 @@ class Tree:
         carried = [source] if shallow else [each for each in self.below(source) if self.is_collection(each)]
         deepest = max(len(goal) + len(each) - len(source) for each in carried)
         return TOO_DEEP if deepest > self.depth else None
+
+    # Its locks
+
+    def lock(self, wanted: Held, asks: Asking) -> Kind | list[Trail] | None:
+        """Why *wanted* is not given: a reason, or what hinders it below. Else a file is made where nothing is."""
+        fresh = wanted.root not in self.things
+        refused = (
+            self._no_new_file(wanted.root, asks, met=True) if fresh else self.locks.fails(asks, wanted.root)
+        ) or self.locks.against(wanted)
+        if refused is None and fresh:
+            self.things[wanted.root] = Thing(b"")
+        return refused
+
+    def refresh(self, path: Trail, asks: Asking, until_ms: int) -> Kind | None:
+        return self._absent(path) or self.locks.fails(asks, path) or self.locks.refresh(path, asks, until_ms)
+
+    def unlock(self, path: Trail, token: str, who: str) -> Kind | None:
+        return self._absent(path) or self.locks.unlock(path, token, who)
