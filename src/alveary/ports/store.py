@@ -68,7 +68,7 @@ class NodeWriter(NodeReader, Protocol):
     """The tree of a cell, to change."""
 
     async def save(self, node: Node) -> None:
-        """Make or replace the node of that id. Bytes that a replaced file held are dropped."""
+        """Make the node of that id, or replace it where it stands. Bytes that a replaced file held are dropped."""
 
     async def add(self, node: Node) -> bool:
         """Make a new node; False, and nothing done, when its id or its place is taken."""

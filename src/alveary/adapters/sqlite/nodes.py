@@ -271,14 +271,15 @@ class SqliteNodes:
     # Writing
 
     async def save(self, node: Node) -> None:
-        """Make or replace the node of that id. Bytes that a replaced file held are dropped."""
+        """Make the node of that id, or replace it where it stands. Bytes that a replaced file held are dropped."""
         old = self._blob_to_go(node) if node.kind is NodeKind.FILE else None
         if node.kind is NodeKind.FILE:
             self._marks.touched_files.append((node.parent, node.name, node))
         else:
             self.touch()
         self._connection.execute(
-            f"{_INSERT} ON CONFLICT (id) DO UPDATE SET parent=excluded.parent, name=excluded.name,"  # nosec B608
+            # Its place stays as it is, and with it the index of places.
+            f"{_INSERT} ON CONFLICT (id) DO UPDATE SET"  # nosec B608
             " version=excluded.version, published_ms=excluded.published_ms, updated_ms=excluded.updated_ms,"
             " acl=excluded.acl, properties=excluded.properties, media_type=excluded.media_type,"
             " size_bytes=excluded.size_bytes, sha256=excluded.sha256, blob=excluded.blob,"
