@@ -6,7 +6,7 @@ What does not belong here: XML, HTTP, and where bytes are stored.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -31,7 +31,7 @@ class NodeKind(StrEnum):
     FILE = "dav.file"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """The bytes of a file: held in the row when small (``inline``), else in a blob of that id.
 
@@ -50,7 +50,7 @@ NO_BYTES: Final = Content(0, sha256(b"").digest(), b"")
 """What is in an empty file."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """One resource of the tree.
 
@@ -72,7 +72,7 @@ class Node:
     content: Content | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Box:
     """A box: its entity's id and name (the main box: the cell's id and ``__``), and the URI of its app, if any."""
 

@@ -7,7 +7,7 @@ scripts (``scripts``).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from alveary.errors import (
@@ -63,7 +63,7 @@ _SOURCE_CHARS: Final = 256
 _NAME_CHARS: Final = 255
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Saved:
     """What a write made: its ETag, whether it was not there before, and the SHA-256 of a file's bytes."""
 
@@ -111,7 +111,7 @@ def existing(place: Place) -> Node:
     raise Refusal(NO_SUCH_RESOURCE, url=_shown(place))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Face:
     """The collection that decides what a request means: its kind, and how many names below the box lead to it."""
 
@@ -236,8 +236,8 @@ async def put(
             PARENT_MISSING, NO_SUCH_BOX, NO_SUCH_URI, TOO_MANY_CHILDREN, BODY_TOO_LARGE, DIGEST_MISMATCH,
             IF_FAILED, LOCKED, CELL_LOCKED, DISK_FULL.
     """
-    place = await access.require_at(ports, path, PUT)
     order = Put(path, media_type, expect)
+    place = await access.require_at(ports, path, PUT)
     order.check(ports, place)
     await Claimant(access).may_change(ports, place)
     contents = ports.store.contents(access.here)
@@ -247,7 +247,7 @@ async def put(
         return await contents.write(lambda tx: order.apply(ports, access, tx, content))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Put:
     """What a PUT asks for: where the file will be, of what type, and what must hold of what is there."""
 
@@ -287,10 +287,20 @@ class Put:
         if old is None:
             await check_room(ports, tx.nodes, parent)
             times = tx.now_ms, tx.now_ms
-            node = Node(ports.ids.timed(), parent.id, place.segments[-1], NodeKind.FILE, 1, *times)
+            node = Node(
+                ports.ids.timed(),
+                parent.id,
+                place.segments[-1],
+                NodeKind.FILE,
+                1,
+                *times,
+                media_type=self.media_type,
+                content=content,
+            )
         else:
-            node = replace(old, version=old.version + 1, updated_ms=tx.now_ms)
-        node = replace(node, media_type=self.media_type, content=content)
+            node = replace(
+                old, version=old.version + 1, updated_ms=tx.now_ms, media_type=self.media_type, content=content
+            )
         await tx.nodes.save(node)
         what, status = ("davfile.create", 201) if old is None else ("davfile.update", 204)
         await tx.outbox.append(event(access, what, local_url(self.path), status))

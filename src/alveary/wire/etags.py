@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from alveary.errors import ETAG_MISMATCH, Kind, Refusal
+from alveary.model.values import frozen
 from alveary.wire.http_dates import parse_http_date
 
 _OURS: Final = re.compile(r'(W/)?"([0-9]{1,18})-([0-9]{1,18})"')
 _TAG: Final = re.compile(r'(W/)?("[^"]*")')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ETag:
     """The version of a resource and when it came to be: strong for files, weak for entities."""
 
