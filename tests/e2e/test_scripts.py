@@ -55,7 +55,7 @@ class Unit:
 
     async def put(self, path: str, data: bytes) -> None:
         where = BoxPath("__", tuple(path.split("/")))
-        await files.put(self.ports, self.admin, where, piecewise(data), media_type="text/plain", expect=ANY)
+        await files.put(self.ports, self.admin, files.Put(where, "text/plain", ANY), piecewise(data))
 
     async def read(self, path: str) -> bytes:
         found = await files.get(self.ports, self.admin, BoxPath("__", tuple(path.split("/"))))

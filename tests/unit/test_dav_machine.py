@@ -190,7 +190,7 @@ class DavMachine(RuleBasedStateMachine):
         access, asks = self.asking(wish)
         expect, met = self.condition(how, path)
         was_there = path in self.tree.things
-        call = files.put(self.ports, access, at(path), pieces(data), media_type="text/plain", expect=expect)
+        call = files.put(self.ports, access, files.Put(at(path), "text/plain", expect), pieces(data))
         saved = self.attempt(self.tree.put(path, data, asks, met=met), call)
         assert saved is None or saved.created is not was_there
 

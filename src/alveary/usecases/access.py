@@ -7,7 +7,7 @@ not belong here: how a token is read (``authentication``) and which call needs w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from typing import Final, Protocol, TypeVar
@@ -147,6 +147,9 @@ class Claim:
 
 
 NO_CLAIM: Final = Claim()
+
+Look = Callable[[ReadTx, Place], Awaitable[None]]
+"""What else is asked about a place, in the state in which it was found."""
 
 
 @frozen
@@ -297,14 +300,23 @@ class Access:
 
     # Box level
 
-    async def require_at(self, ports: Ports, path: BoxPath, need: Need) -> Place:
+    async def require_at(self, ports: Ports, path: BoxPath, need: Need, look: Look | None = None) -> Place:
         """What *path* leads to, once the subject may do there what *need* says; also when nothing is there.
+
+        *look* goes on from there in the same state.
 
         Raises:
             Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, PASSWORD_CHANGE_TOKEN, SCHEMA_MISMATCH,
-                SCHEMA_LEVEL_TOO_LOW.
+                SCHEMA_LEVEL_TOO_LOW; what *look* raises.
         """
-        return await ports.store.contents(self.here).read(lambda tx: self.judge(tx, path, need))
+
+        async def find(tx: ReadTx) -> Place:
+            place = await self.judge(tx, path, need)
+            if look is not None:
+                await look(tx, place)
+            return place
+
+        return await ports.store.contents(self.here).read(find)
 
     async def require_box_of(self, ports: Ports, schema: str | None) -> Box:
         """The box of the app with that schema (None: the subject's own), for the app itself and who may read there.

@@ -9,15 +9,14 @@ privileges, which are judged before, and how locks come and go (``locks``).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from alveary.errors import IF_FAILED, LOCKED, Refusal
 from alveary.model.locks import NO_LOCKS, Locks, Trail
 from alveary.model.privileges import BoxPrivilege
 from alveary.model.tree import Node, Place
-from alveary.ports import Ports
-from alveary.ports.store import LockReader, NodeReader, ReadTx, WriteTx
+from alveary.model.values import frozen
+from alveary.ports.store import LockReader, NodeReader, WriteTx
 from alveary.usecases.access import Access, BoxPath
 from alveary.wire.dav_if import Condition
 from alveary.wire.etags import ETag
@@ -38,7 +37,7 @@ async def held(tx: _Looks, place: Place, now_ms: int) -> Locks:
     return NO_LOCKS if place.box is None else (await tx.locks.of(place.box.id)).at(now_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claimant:
     """Who made a request, with what it claims; each method is for one kind of what it is about to do.
 
@@ -62,8 +61,7 @@ class Claimant:
         Raises:
             Refusal: IF_FAILED, LOCKED.
         """
-        await self._heed(tx, place, tx.now_ms)
-        self._open(await held(tx, place, tx.now_ms), {_changed(place)})
+        await self.may_change(tx, place, tx.now_ms)
 
     async def removes(self, tx: WriteTx, place: Place) -> None:
         """What is at *place* goes, and all below it; locks with their root there end.
@@ -85,19 +83,17 @@ class Claimant:
         else:
             self._open(await held(tx, target, tx.now_ms), {_changed(target)})
 
-    async def may_change(self, ports: Ports, place: Place) -> None:
-        """The same as :meth:`changes`, before the body of a request is read: it may be in vain.
+    async def may_change(self, tx: _Looks, place: Place, now_ms: int) -> None:
+        """The same at that time, before anything is changed: of a body that would come in vain, nothing is read.
 
         Raises:
             Refusal: IF_FAILED, LOCKED.
         """
-
-        async def look(tx: ReadTx) -> None:
-            now_ms = ports.clock.now_ms()
+        if self.access.claim.lists:
             await self._heed(tx, place, now_ms)
-            self._open(await held(tx, place, now_ms), {_changed(place)})
-
-        await ports.store.contents(self.access.here).read(look)
+        locks = await held(tx, place, now_ms)
+        if locks:
+            self._open(locks, {_changed(place)})
 
     async def _end(self, tx: WriteTx, place: Place) -> None:
         locks = await held(tx, place, tx.now_ms)

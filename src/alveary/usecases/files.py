@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from alveary.errors import (
@@ -220,14 +221,12 @@ async def get(ports: Ports, access: Access, path: BoxPath) -> OpenFile | Node:
 async def put(
     ports: Ports,
     access: Access,
-    path: BoxPath,
+    order: Put,
     body: AsyncIterator[bytes],
     *,
-    media_type: str,
-    expect: Precondition,
     sha256: bytes | None = None,
 ) -> Saved:
-    """Store *body* as the file at *path*, whole or not at all; readers see the old file or the new one.
+    """Store *body* as the file that *order* asks for, whole or not at all; readers see the old file or the new one.
 
     No lock is held while the client sends. *sha256* is what it has to be, None for whatever comes.
 
@@ -236,10 +235,7 @@ async def put(
             PARENT_MISSING, NO_SUCH_BOX, NO_SUCH_URI, TOO_MANY_CHILDREN, BODY_TOO_LARGE, DIGEST_MISMATCH,
             IF_FAILED, LOCKED, CELL_LOCKED, DISK_FULL.
     """
-    order = Put(path, media_type, expect)
-    place = await access.require_at(ports, path, PUT)
-    order.check(ports, place)
-    await Claimant(access).may_change(ports, place)
+    await access.require_at(ports, order.path, PUT, partial(order.look, ports, access))
     contents = ports.store.contents(access.here)
     async with contents.blobs.stage(body, max_bytes=ports.config.limits.upload_bytes) as staged:
         content = await staged.keep()  # before the row: an orphan is swept later, a dangling row would not be
@@ -273,6 +269,15 @@ class Put:
         parent = _parent(place)
         self.expect.check(None)
         return parent
+
+    async def look(self, ports: Ports, access: Access, tx: ReadTx, place: Place) -> None:
+        """Return when nothing at *place*, where its path leads, is in the way: a body would not come in vain.
+
+        Raises:
+            Refusal: as :func:`put`.
+        """
+        self.check(ports, place)
+        await Claimant(access).may_change(tx, place, ports.clock.now_ms())
 
     async def apply(self, ports: Ports, access: Access, tx: WriteTx, content: Content) -> Saved:
         """Make *content* the file, after another look at what is there and who may do what.

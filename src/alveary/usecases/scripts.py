@@ -304,14 +304,7 @@ class _Host:
         if not MEDIA_TYPE.fullmatch(media_type):
             raise Refusal(BAD_HEADER, name="Content-Type", value=media_type)
         body = self.take(call.data) if isinstance(call.data, Stream) else _once(call.data.encode(charset, "replace"))
-        await files.put(
-            self._ports,
-            self._access,
-            _path(call),
-            body,
-            media_type=media_type,
-            expect=_expected(call),
-        )
+        await files.put(self._ports, self._access, files.Put(_path(call), media_type, _expected(call)), body)
         return None
 
     async def delete(self, call: HostCall) -> JsonValue:

@@ -28,7 +28,6 @@ from alveary.ports import Ports
 from alveary.ports.blobs import Blobs, Draft
 from alveary.ports.store import ReadTx, WriteTx
 from alveary.usecases.access import Access, BoxPath
-from alveary.usecases.claims import Claimant
 from alveary.usecases.files import PUT, Put, Saved, require_digest
 from alveary.wire.etags import Precondition
 
@@ -59,8 +58,7 @@ async def begin(
     place = await access.require_at(ports, path, PUT)
     owner = _owner(access)
     order = Put(path, media_type, Precondition.parse(*conditions))
-    order.check(ports, place)
-    await Claimant(access).may_change(ports, place)
+    await ports.store.contents(access.here).read(lambda tx: order.look(ports, access, tx, place))
     _require_fits(ports, length_bytes or 0)
 
     async def save(tx: WriteTx) -> Upload:
@@ -156,9 +154,8 @@ async def finish(ports: Ports, access: Access, upload: Upload) -> Saved:
     """
     place = await access.require_at(ports, _path(upload), PUT)
     order = Put(_path(upload), upload.media_type, Precondition.parse(*upload.conditions))
-    order.check(ports, place)
-    await Claimant(access).may_change(ports, place)
     contents = ports.store.contents(access.here)
+    await contents.read(lambda tx: order.look(ports, access, tx, place))
     async with AsyncExitStack() as held:
         draft = held.enter_context(contents.blobs.compose())
         content = await contents.scan(lambda tx: _whole(tx, upload, contents.blobs, draft))

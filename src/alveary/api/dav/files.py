@@ -30,7 +30,7 @@ from alveary.model.privileges import BoxPrivilege
 from alveary.model.tree import SOURCE_COLLECTION, NodeKind
 from alveary.usecases import files
 from alveary.usecases.access import BoxPath, Need, Who
-from alveary.usecases.files import OpenFile, Saved, etag_of
+from alveary.usecases.files import OpenFile, Put, Saved, etag_of
 from alveary.wire.dav_xml import InvalidResourceType, parse_mkcol
 from alveary.wire.uploads import PARTIAL
 
@@ -115,10 +115,8 @@ async def put(call: Call, path: BoxPath) -> Response:
     saved = await files.put(
         call.ports,
         call.access,
-        path,
+        Put(path, media_type, change_condition(headers)),
         call.request.body_within(call.ports.config.limits.upload_bytes),
-        media_type=media_type,
-        expect=change_condition(headers),
         sha256=sent_digest(headers),
     )
     return _saved(headers, saved)
