@@ -52,15 +52,17 @@ def place_of(blobs: Path, blob: str) -> Path:
     return blobs / blob[:2] / blob
 
 
-@contextmanager
-def _os_errors() -> Iterator[None]:
-    """Within the block, a disk that takes no more is refused in the catalogue's words."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
+class _OsErrors:
+    """Within a block of it, a disk that takes no more is refused in the catalogue's words."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
             raise Refusal(DISK_FULL) from error
-        raise
+
+
+_os_errors: Final = _OsErrors()
 
 
 class FileBlobs:
@@ -137,7 +139,7 @@ class FileBlobs:
         return FileDraft(path, self._place, self._require_space, self._limits.inline_bytes, key, sealer)
 
     def _key(self) -> str | None:
-        with _os_errors():  # the first one makes it
+        with _os_errors:  # the first one makes it
             return self._data_keys.current()
 
     def _place(self, blob: str) -> Path:
@@ -185,7 +187,7 @@ class FileBlobs:
     def scratch(self) -> Iterator[IO[bytes]]:
         """A temporary file for synchronous code."""
         path = self._tmp / self._new_id()
-        with _os_errors(), path.open("w+b", buffering=256 * 1024) as file:
+        with _os_errors, path.open("w+b", buffering=256 * 1024) as file:
             path.unlink()
             yield file
 
@@ -263,7 +265,7 @@ class FileDraft:
         if self._file is None:
             self._small.append(data)
             if self._size_bytes > self._inline_bytes:
-                with _os_errors():
+                with _os_errors:
                     self._file = self._path.open("xb", buffering=0)
                 self._append(self._file, self._sealed(b"".join(self._small)))
                 self._small = []
@@ -272,7 +274,7 @@ class FileDraft:
         return len(data)
 
     def _append(self, file: FileIO, data: bytes) -> None:
-        with _os_errors():
+        with _os_errors:
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]
@@ -299,7 +301,7 @@ class FileDraft:
             return Content(self._size_bytes, self._digest.digest(), inline=b"".join(self._small), key=self._key)
         if self._sealer is not None:
             self._append(self._file, self._sealer.finish())
-        with _os_errors():
+        with _os_errors:
             os.fdatasync(self._file.fileno())
             self._file.close()
             place = self._place(self._path.name)
