@@ -314,6 +314,15 @@ class TestFreshness:
         await unit.write(lambda tx: tx.nodes.remove(outer.id))
         assert (await unit.locate("new", "inner", "file")).nearest == main
 
+    async def test_a_node_that_is_replaced_where_it_stands(self, unit: Unit) -> None:
+        main = await unit.main_box()
+        outer, other = await unit.make_collection(main, "outer"), await unit.make_collection(main, "other")
+        await unit.locate("outer")
+        changed = replace(outer, version=2)
+        await unit.write(lambda tx: tx.nodes.save(replace(changed, parent=other.id, name="elsewhere")))
+        assert (await unit.locate("outer")).node == changed
+        assert (await unit.locate("other", "elsewhere")).node is None
+
     async def test_an_acl_on_the_way(self, unit: Unit) -> None:
         outer = await unit.make_collection(await unit.main_box(), "outer")
         await unit.put(outer, "file", b"x")

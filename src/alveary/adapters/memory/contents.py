@@ -263,8 +263,9 @@ class MemoryNodes:
     # Writing
 
     async def save(self, node: Node) -> None:
-        """Make or replace the node of that id. Bytes that a replaced file held are dropped."""
-        self._nodes[node.id] = node
+        """Make the node of that id, or replace it where it stands. Bytes that a replaced file held are dropped."""
+        there = self._nodes.get(node.id, node)
+        self._nodes[node.id] = replace(node, parent=there.parent, name=there.name)
 
     async def add(self, node: Node) -> bool:
         """Make a new node; False, and nothing done, when its id or its place is taken."""
