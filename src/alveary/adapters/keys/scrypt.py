@@ -9,6 +9,8 @@ import asyncio
 import hashlib
 import hmac
 import os
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +23,7 @@ from alveary.wire.passwords import SCRYPT, SHA256, ScryptHash
 
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 64
+NICENESS: Final = 10
 _CORES_FOR_A_SECOND_THREAD: Final = 4
 
 
@@ -41,7 +44,7 @@ class ScryptPasswords:
         self._cost = cost
         self._sha256_salt = sha256_salt
         threads = 2 if (os.cpu_count() or 1) > _CORES_FOR_A_SECOND_THREAD else 1
-        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="scrypt")
+        self._threads = ThreadPoolExecutor(threads, "scrypt", initializer=_yield_to_others)
         self._nobody = ScryptHash(cost.log2_n, cost.r, cost.p, os.urandom(SALT_BYTES), os.urandom(KEY_BYTES))
 
     async def hash(self, password: str) -> Credential:
@@ -75,6 +78,12 @@ class ScryptPasswords:
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown()
+
+
+def _yield_to_others() -> None:
+    """Let the other threads of the process go before this one where there are too few cores for all."""
+    if sys.platform == "linux":  # where a priority is one of a thread
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _scrypt(password: str, like: ScryptHash) -> bytes:
