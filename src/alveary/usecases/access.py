@@ -26,6 +26,7 @@ from alveary.errors import (
 )
 from alveary.model import acl as acls
 from alveary.model.acl import Acl
+from alveary.model.apps import CONFIDENTIAL, app_of
 from alveary.model.cell import Cell
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import EntityKind
@@ -324,7 +325,7 @@ class Access:
         Raises:
             Refusal: as :meth:`require_at`; LACKS_PRIVILEGE too when there is no such box.
         """
-        own = (self.schema or "").removesuffix("#c")
+        own = app_of(self.schema)
         wanted = own if schema is None else schema
 
         async def find(tx: ReadTx) -> Box:
@@ -440,9 +441,9 @@ class Access:
         if self.schema is None:
             # A running Personium names the mismatch, not the lack, where the box belongs to an app.
             raise Refusal(SCHEMA_MISMATCH if box_schema is not None else SCHEMA_LEVEL_TOO_LOW)
-        if box_schema is not None and self.schema.removesuffix("#c") != box_schema:
+        if box_schema is not None and app_of(self.schema) != box_schema:
             raise Refusal(SCHEMA_MISMATCH)
-        if level == "confidential" and not self.schema.endswith("#c"):
+        if level == "confidential" and not self.schema.endswith(CONFIDENTIAL):
             raise Refusal(SCHEMA_LEVEL_TOO_LOW)
 
     def _without_basic(self) -> Access:

@@ -42,14 +42,13 @@ from alveary.usecases.logins import log_in
 from alveary.usecases.roles import ROLE_PATH, of_visitor
 from alveary.usecases.scopes import covers
 from alveary.wire.tokens import (
-    COOKIE_PURPOSE,
     REFRESHING,
     LocalToken,
     Owner,
     Resident,
     TokenKind,
     Visitor,
-    decode_base64url,
+    open_cookie,
 )
 
 _KNOWN: Final = frozenset({acls.ALL, acls.AUTHENTICATED})
@@ -331,11 +330,10 @@ async def _of_the_unit(
 
 
 def _token_of_cookie(ports: Ports, credentials: Credentials) -> str | None:
-    sealed = decode_base64url(credentials.cookie or "")
-    plain = ports.keys.unseal(COOKIE_PURPOSE, sealed) if sealed else None
-    if plain is None:
+    opened = open_cookie(credentials.cookie or "", ports.keys.unseal)
+    if opened is None:
         return None
-    peer, _, token = plain.decode().partition("\t")
+    peer, token = opened
     return token if hmac.compare_digest(peer.encode(), (credentials.cookie_peer or "").encode()) else None
 
 

@@ -26,13 +26,13 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.model.accounts import Account, AccountStatus
+from alveary.model.apps import app_of
 from alveary.model.cell import Cell
 from alveary.model.keep import LoginHistory
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx
 from alveary.usecases import boxes, families, grants
 from alveary.usecases.authentication import find_account
-from alveary.usecases.clients import CONFIDENTIAL
 from alveary.usecases.grants import Granted, resident
 from alveary.usecases.login_pages import own_page
 from alveary.usecases.logins import log_in
@@ -60,7 +60,7 @@ from alveary.wire.authorization import (
     encoded,
 )
 from alveary.wire.login_page import LoginForm
-from alveary.wire.tokens import COOKIE_PURPOSE, CodeBinding, LocalToken, Resident, TokenKind, decode_base64url
+from alveary.wire.tokens import CodeBinding, LocalToken, Resident, TokenKind, open_cookie
 from alveary.wire.urls import LOCAL_UNIT
 
 _YES: Final = "true"
@@ -314,7 +314,7 @@ async def _session(ports: Ports, cell: Cell, asked: _Asked) -> Granted | Screen:
     token = _token_of_cookie(ports, cell, asked.attempt.cookie or "")
     if token is None or not asked.installed:
         return LOG_IN_AGAIN
-    if token.schema is not None and token.schema.removesuffix(CONFIDENTIAL) != asked.app:
+    if token.schema is not None and app_of(token.schema) != asked.app:
         return LOG_IN_AGAIN
     if token.expired(ports.clock.now_ms()) or await families.is_revoked(ports, cell, token.family):
         return TOO_LATE
@@ -326,9 +326,8 @@ async def _session(ports: Ports, cell: Cell, asked: _Asked) -> Granted | Screen:
 
 
 def _token_of_cookie(ports: Ports, cell: Cell, cookie: str) -> LocalToken | None:
-    sealed = decode_base64url(cookie)
-    plain = ports.keys.unseal(COOKIE_PURPOSE, sealed) if sealed else None
-    return None if plain is None else _token(ports, cell, plain.decode().partition("\t")[2], TokenKind.ACCESS)
+    opened = open_cookie(cookie, ports.keys.unseal)
+    return None if opened is None else _token(ports, cell, opened[1], TokenKind.ACCESS)
 
 
 def _token(ports: Ports, cell: Cell, raw: str, kind: TokenKind) -> LocalToken | None:

@@ -24,13 +24,11 @@ from alveary.errors import (
     Kind,
     Refusal,
 )
+from alveary.model.apps import CONFIDENTIAL
 from alveary.model.cell import Cell
 from alveary.ports import Ports
 from alveary.usecases.assertions import Fault, judge
 from alveary.usecases.roles import ROLE_PATH
-
-CONFIDENTIAL: Final = "#c"
-"""What a schema ends in when the app proved by a role that it can keep a secret."""
 
 _CONFIDENTIAL_ROLE: Final = f"{ROLE_PATH}confidentialClient"
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:grant-type:saml2-bearer"

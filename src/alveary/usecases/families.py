@@ -1,6 +1,6 @@
 """Families of tokens: all that one login led to, which end together.
 
-What does not belong here: who may end one (``revocation``).
+What does not belong here: who may end one (``introspection``).
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ What does not belong here: the check of a password (``logins``), the app that as
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.model.accounts import Account, AccountStatus
+from alveary.model.apps import app_of
 from alveary.model.cell import Cell
 from alveary.model.keep import LoginHistory
 from alveary.ports import Ports
@@ -41,7 +41,7 @@ from alveary.usecases import assertions, families
 from alveary.usecases.assertions import Fault
 from alveary.usecases.authentication import find_account
 from alveary.usecases.cell_settings import representatives
-from alveary.usecases.clients import CONFIDENTIAL, ClientClaim, authenticate_client
+from alveary.usecases.clients import ClientClaim, authenticate_client
 from alveary.usecases.logins import Login, log_in
 from alveary.usecases.plugin_logins import log_in_by_plugin
 from alveary.usecases.roles import class_urls, of_visitor
@@ -49,7 +49,6 @@ from alveary.usecases.scopes import OPENID, arbitrate, narrowed
 from alveary.usecases.signing import id_token
 from alveary.wire import pkce
 from alveary.wire.tokens import (
-    COOKIE_PURPOSE,
     REFRESHING,
     CodeBinding,
     Holder,
@@ -58,6 +57,7 @@ from alveary.wire.tokens import (
     Resident,
     TokenKind,
     Visitor,
+    seal_cookie,
 )
 
 _PASSWORD_CHANGE_S: Final = 3600
@@ -254,7 +254,7 @@ async def _by_code(ports: Ports, cell: Cell, asked: Asked) -> Grant:
         raise Refusal(CODE_INVALID)
     if code.expired(ports.clock.now_ms()):
         raise Refusal(TOKEN_EXPIRED)
-    if asked.app.removesuffix(CONFIDENTIAL) != code.schema:
+    if app_of(asked.app) != code.schema:
         raise Refusal(CLIENT_MISMATCH)
     _check_binding(code.binding, asked.form)
     if not await families.redeem(ports, cell, code.family):
@@ -264,7 +264,7 @@ async def _by_code(ports: Ports, cell: Cell, asked: Asked) -> Grant:
     given = await _give(ports, cell, asked, Granted(holder, code.family, asked.app, code.scope))
     if OPENID not in code.scope:
         return given
-    client = ports.urls.to_http(asked.app.removesuffix(CONFIDENTIAL))
+    client = ports.urls.to_http(app_of(asked.app))
     return replace(given, id_token=await id_token(ports, cell, holder.name, client, code.binding.nonce))
 
 
@@ -430,6 +430,4 @@ async def _representatives(ports: Ports, cell: Cell) -> frozenset[str]:
 
 def _with_cookie(ports: Ports, given: Grant) -> Grant:
     peer = ports.ids.hex()
-    sealed = ports.keys.seal(COOKIE_PURPOSE, f"{peer}\t{given.access_token}".encode())
-    cookie = base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
-    return replace(given, cookie=cookie, cookie_peer=peer)
+    return replace(given, cookie=seal_cookie(peer, given.access_token, ports.keys.seal), cookie_peer=peer)

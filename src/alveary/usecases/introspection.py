@@ -19,6 +19,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.model.accounts import AccountStatus
+from alveary.model.apps import app_of
 from alveary.model.cell import Cell
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx
@@ -26,7 +27,7 @@ from alveary.usecases import assertions, families
 from alveary.usecases.access import Access, Who
 from alveary.usecases.assertions import Assertion, Fault
 from alveary.usecases.authentication import find_account
-from alveary.usecases.clients import CONFIDENTIAL, ClientClaim, authenticate_client, basic_pair
+from alveary.usecases.clients import ClientClaim, authenticate_client, basic_pair
 from alveary.usecases.grants import subject_url
 from alveary.usecases.roles import class_urls, of_visitor
 from alveary.wire.tokens import LocalToken, Resident, TokenKind, Visitor
@@ -69,12 +70,12 @@ def _asking(ports: Ports, access: Access, authorization: str | None, address: st
             _check_configured(ports, password, address or "")
             return EVERY_APP
         proved = authenticate_client(ports, access.here, ClientClaim(authorization=authorization))
-        return (proved or "").removesuffix(CONFIDENTIAL)
+        return app_of(proved)
     if access.who in {Who.UNIT_ADMIN, Who.UNIT_USER} and access.owns:
         return EVERY_APP
     if access.schema is None:
         raise Refusal(LACKS_PRIVILEGE)
-    return access.schema.removesuffix(CONFIDENTIAL)
+    return app_of(access.schema)
 
 
 def _check_configured(ports: Ports, password: str, address: str) -> None:
@@ -87,7 +88,7 @@ def _check_configured(ports: Ports, password: str, address: str) -> None:
 
 
 def _may_hear(app: str, schema: str | None) -> bool:
-    return app == EVERY_APP or app == (schema or "").removesuffix(CONFIDENTIAL)
+    return app == EVERY_APP or app == app_of(schema)
 
 
 async def _of_local(ports: Ports, cell: Cell, token: LocalToken, app: str) -> Claims:
@@ -163,7 +164,7 @@ def _claims(  # noqa: PLR0913, PLR0917 - the members of the answer, in their ord
         "p_roles": list(roles),
     }
     if schema is not None:
-        said["client_id"] = ports.urls.to_http(schema.removesuffix(CONFIDENTIAL))
+        said["client_id"] = ports.urls.to_http(app_of(schema))
     if scope:
         said["scope"] = " ".join(scope)
     return said
@@ -185,8 +186,8 @@ async def revoke(ports: Ports, cell: Cell, form: Mapping[str, str], authorizatio
         raise Refusal(TOKEN_TYPE_UNSUPPORTED)
     if token is None or token.cell_id != cell.id or token.expired(ports.clock.now_ms()):
         return
-    owner = (token.schema or "").removesuffix(CONFIDENTIAL)
-    if owner and owner != (app or "").removesuffix(CONFIDENTIAL):
+    owner = app_of(token.schema)
+    if owner and owner != app_of(app):
         raise Refusal(CLIENT_AUTH_REQUIRED if app is None else CLIENT_MISMATCH)
     await families.revoke(ports, cell, token.family)
 

@@ -6,7 +6,7 @@ What does not belong here: the grammar of ``$filter`` (``odata_filter``), and wh
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -38,6 +38,7 @@ from alveary.model.edm_values import NUMERIC, EdmType
 from alveary.model.entities import JsonValue
 from alveary.model.queries import All, Column, Compare, Comparison, Expression, Literal, Order, Some, Source
 from alveary.model.values import frozen
+from alveary.wire import base64url
 from alveary.wire.odata_filter import NAME
 from alveary.wire.odata_literals import MOMENT, NUMBER, TEXT, WORDS
 
@@ -299,7 +300,7 @@ def _sorted_by(path: str, entity_set: EntitySet) -> Column | None:
 
 def encode_token(values: Sequence[JsonValue]) -> str:
     """A ``$skiptoken`` of the values that the last entity of a page was sorted by."""
-    return urlsafe_b64encode(orjson.dumps(list(values))).decode().rstrip("=")
+    return base64url.encode(orjson.dumps(list(values)))
 
 
 def decode_token(raw: str, count: int) -> list[JsonValue]:

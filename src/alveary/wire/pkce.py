@@ -5,11 +5,12 @@ Source: RFC 7636, method S256 alone; ``plain`` proves nothing to who has seen th
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
 from typing import Final
+
+from alveary.wire import base64url
 
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9\-_]{43}")
@@ -24,5 +25,5 @@ def proves(verifier: str, challenge: str) -> bool:
     """Whether *verifier* is what *challenge* was made from."""
     if not _VERIFIER.fullmatch(verifier):
         return False
-    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
-    return hmac.compare_digest(digest, challenge.encode())
+    digest = base64url.encode(hashlib.sha256(verifier.encode()).digest())
+    return hmac.compare_digest(digest.encode(), challenge.encode())

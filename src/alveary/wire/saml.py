@@ -6,7 +6,6 @@ What is read is read from the very bytes whose digest was signed. What does not 
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Final
 from lxml import etree
 
 from alveary.model.signatures import Signature
-from alveary.wire.tokens import decode_base64url
+from alveary.wire import base64url
 from alveary.wire.xml import Form
 from alveary.wire.xml_signature import (
     MalformedError,
@@ -93,7 +92,7 @@ def render(assertion: Assertion, sign: Callable[[bytes], bytes], certificate: by
     A character that XML cannot hold makes a token that nobody accepts.
     """
     token = envelope(_claims(assertion), sign, certificate, subject_name)
-    return base64.urlsafe_b64encode(token.encode()).rstrip(b"=").decode()
+    return base64url.encode(token.encode())
 
 
 def _claims(assertion: Assertion) -> str:
@@ -164,7 +163,7 @@ def _decode(raw: str) -> bytes | None:
     bare = raw.rstrip("=")
     if raw not in {bare, bare + "=" * (-len(bare) % 4)}:
         return None
-    return decode_base64url(bare if "-" in bare or "_" in bare else bare.translate(_FROM_PLAIN))
+    return base64url.decode(bare if "-" in bare or "_" in bare else bare.translate(_FROM_PLAIN))
 
 
 _form: Final = partial(Form.of, _SAML)

@@ -6,14 +6,14 @@ sealing (the keys port), what a token gives (``usecases``), trans-cell tokens (`
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final
 
 import orjson
+
+from alveary.wire import base64url
 
 
 class TokenKind(StrEnum):
@@ -31,8 +31,8 @@ class TokenKind(StrEnum):
 KIND_BY_PREFIX: Final = {kind.value: kind for kind in TokenKind}
 REFRESHING: Final = frozenset({TokenKind.REFRESH, TokenKind.VISITOR_REFRESH})
 PREFIX_CHARS: Final = 3
-COOKIE_PURPOSE: Final = "p_cookie"
 _PURPOSE: Final = "token "
+_COOKIE_PURPOSE: Final = "p_cookie"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,7 @@ class LocalToken:
                 self.binding and _fields(self.binding),
             ]
         )
-        sealed = base64.urlsafe_b64encode(seal(_PURPOSE + self.kind, payload)).rstrip(b"=")
-        return self.kind.value + sealed.decode()
+        return self.kind.value + base64url.encode(seal(_PURPOSE + self.kind, payload))
 
     @classmethod
     def parse(cls, raw: str, unseal: Callable[[str, bytes], bytes | None]) -> LocalToken | None:
@@ -136,7 +135,7 @@ class LocalToken:
         kind = KIND_BY_PREFIX.get(raw[:PREFIX_CHARS])
         if kind is None:
             return None
-        sealed = decode_base64url(raw[PREFIX_CHARS:])
+        sealed = base64url.decode(raw[PREFIX_CHARS:])
         payload = unseal(_PURPOSE + kind, sealed) if sealed is not None else None
         if payload is None:
             return None
@@ -163,11 +162,16 @@ def _holder(kind: TokenKind, values: list[Any]) -> Holder:
     return make(*(tuple(each) if isinstance(each, list) else each for each in values))
 
 
-def decode_base64url(text: str) -> bytes | None:
-    """The bytes of unpadded base64url; None when it is not, its one canonical form included."""
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+def seal_cookie(peer: str, token: str, seal: Callable[[str, bytes], bytes]) -> str:
+    """The cookie of a session: *token*, good with the *peer* value that the client has beside it."""
+    return base64url.encode(seal(_COOKIE_PURPOSE, f"{peer}\t{token}".encode()))
+
+
+def open_cookie(raw: str, unseal: Callable[[str, bytes], bytes | None]) -> tuple[str, str] | None:
+    """The peer value and the token of such a cookie; None when it is none of this unit's."""
+    sealed = base64url.decode(raw)
+    plain = unseal(_COOKIE_PURPOSE, sealed) if sealed else None
+    if plain is None:
         return None
-    # Unused bits of the last character could differ between two spellings of one token: only one is good.
-    return data if base64.urlsafe_b64encode(data).rstrip(b"=").decode() == text else None
+    peer, _, token = plain.decode().partition("\t")
+    return peer, token

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from alveary.adapters.folder import FolderProblem
+from alveary.wire import base64url
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -157,7 +158,7 @@ class OperatorKey:
         """A unit administrator token that is good for *life_s* seconds."""
         nonce = os.urandom(NONCE_BYTES)
         text = self._cipher.encrypt(nonce, str(now_ms + life_s * 1000).encode(), None)
-        return OPERATOR_PREFIX + base64.urlsafe_b64encode(nonce + text).rstrip(b"=").decode()
+        return OPERATOR_PREFIX + base64url.encode(nonce + text)
 
     def admits(self, token: str, now_ms: int) -> bool:
         """Whether *token* was minted with this key and its time has not come."""
