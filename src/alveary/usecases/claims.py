@@ -89,11 +89,8 @@ class Claimant:
         Raises:
             Refusal: IF_FAILED, LOCKED.
         """
-        if self.access.claim.lists:
-            await self._heed(tx, place, now_ms)
-        locks = await held(tx, place, now_ms)
-        if locks:
-            self._open(locks, {_changed(place)})
+        await self._heed(tx, place, now_ms)
+        self._open(await held(tx, place, now_ms), {_changed(place)})
 
     async def _end(self, tx: WriteTx, place: Place) -> None:
         locks = await held(tx, place, tx.now_ms)

@@ -397,12 +397,19 @@ async def make_collection(ports: Ports, access: Access, path: BoxPath, kind: Nod
         node = Node(ports.ids.timed(), parent.id, name, kind, 1, tx.now_ms, tx.now_ms)
         await tx.nodes.save(node)
         if kind is NodeKind.SERVICE:
-            node = Node(ports.ids.timed(), node.id, SOURCE_COLLECTION, NodeKind.COLLECTION, 1, tx.now_ms, tx.now_ms)
-            await tx.nodes.save(node)
+            node = await make_source(ports, tx, node)
         await tx.outbox.append(event(access, f"{noun(kind)}.mkcol", local_url(path), 201))
         return Saved(etag_of(node), created=True)
 
     return await ports.store.contents(access.here).write(save)
+
+
+async def make_source(ports: Ports, tx: WriteTx, service: Node) -> Node:
+    """The source collection of *service*, which was made just now."""
+    times = service.published_ms, service.updated_ms
+    node = Node(ports.ids.timed(), service.id, SOURCE_COLLECTION, NodeKind.COLLECTION, 1, *times)
+    await tx.nodes.save(node)
+    return node
 
 
 def _check_absent(place: Place) -> None:

@@ -19,6 +19,7 @@ from alveary.usecases import files
 from alveary.usecases.access import BoxPath
 from alveary.usecases.authentication import Credentials, authenticate
 from alveary.usecases.cell_settings import text_of
+from alveary.wire.media_types import essence
 from alveary.wire.urls import decode_path
 
 HTML: Final = "text/html"
@@ -111,7 +112,7 @@ def _html(url: str, content_type: str) -> str:
     Raises:
         Refusal: RELAY_NOT_HTML.
     """
-    if content_type.partition(";")[0].strip().lower() != HTML:
+    if essence(content_type) != HTML:
         raise Refusal(RELAY_NOT_HTML, url=url, expected=HTML)
     charset = _CHARSET.search(content_type)
     return f"{HTML};charset={charset[1]}" if charset else HTML

@@ -29,7 +29,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.model.privileges import BoxPrivilege
-from alveary.model.tree import SOURCE_COLLECTION, Node, NodeKind, Place
+from alveary.model.tree import Node, NodeKind, Place
 from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import WriteTx
@@ -46,6 +46,7 @@ from alveary.usecases.files import (
     existing,
     in_source,
     is_source_collection,
+    make_source,
     noun,
     semantics_of,
 )
@@ -244,9 +245,7 @@ async def _copy(ports: Ports, tx: WriteTx, plan: _Plan, order: Transfer) -> Node
     if _goes_deep(made, order):
         await _copy_contents(ports, tx, plan.node, made)
     elif made.kind is NodeKind.SERVICE:
-        await tx.nodes.save(
-            Node(ports.ids.timed(), made.id, SOURCE_COLLECTION, NodeKind.COLLECTION, 1, now_ms, now_ms)
-        )
+        await make_source(ports, tx, made)
     return made
 
 

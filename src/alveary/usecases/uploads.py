@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from alveary.errors import (
@@ -152,10 +153,8 @@ async def finish(ports: Ports, access: Access, upload: Upload) -> Saved:
     Raises:
         Refusal: as :func:`files.put`; NO_SUCH_RESOURCE, UPLOAD_OFFSET, UPLOAD_ENDED, UPLOAD_LENGTH.
     """
-    place = await access.require_at(ports, _path(upload), PUT)
-    order = Put(_path(upload), upload.media_type, Precondition.parse(*upload.conditions))
+    await access.require_at(ports, _path(upload), PUT, partial(_order(upload).look, ports, access))
     contents = ports.store.contents(access.here)
-    await contents.read(lambda tx: order.look(ports, access, tx, place))
     async with AsyncExitStack() as held:
         draft = held.enter_context(contents.blobs.compose())
         content = await contents.scan(lambda tx: _whole(tx, upload, contents.blobs, draft))
@@ -166,7 +165,7 @@ async def finish(ports: Ports, access: Access, upload: Upload) -> Saved:
             _require_open(now, upload.offset_bytes)
             if now.length_bytes not in {None, content.size_bytes}:
                 raise Refusal(UPLOAD_LENGTH)
-            saved = await order.apply(ports, access, tx, content)
+            saved = await _order(upload).apply(ports, access, tx, content)
             await tx.uploads.drop_pieces(upload.id, adopted=content)
             await tx.uploads.save(replace(now, complete=True, length_bytes=content.size_bytes))
             return saved
@@ -223,6 +222,10 @@ async def _whole(tx: ReadTx, upload: Upload, blobs: Blobs, draft: Draft) -> Cont
 
 def _path(upload: Upload) -> BoxPath:
     return BoxPath(upload.box, upload.segments)
+
+
+def _order(upload: Upload) -> Put:
+    return Put(_path(upload), upload.media_type, Precondition.parse(*upload.conditions))
 
 
 def _owner(access: Access) -> str:

@@ -24,6 +24,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.model.values import frozen
+from alveary.wire.media_types import essence
 
 ON_SETS: Final = frozenset({"GET", "POST"})
 ON_ENTITIES: Final = frozenset({"GET", "PUT", "MERGE", "PATCH", "DELETE"})
@@ -350,9 +351,7 @@ def _read_header(line: bytes) -> tuple[str, str]:
     return found[1].decode("latin-1").lower(), found[2].strip(b" \t").decode("latin-1")
 
 
-@lru_cache(maxsize=16)
-def _media_type(content_type: str | None) -> str:
-    return (content_type or "").partition(";")[0].strip().lower()
+_media_type: Final = lru_cache(maxsize=16)(essence)
 
 
 def _boundary(content_type: str) -> str:

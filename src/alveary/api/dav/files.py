@@ -21,6 +21,7 @@ from alveary.errors import (
 from alveary.http.call import Call
 from alveary.http.compression import gets_smaller, is_worth_it
 from alveary.http.conditional import change_condition
+from alveary.http.dav import read_xml
 from alveary.http.digests import refuse_part, sent_digest, told_digest
 from alveary.http.ranges import Download, file_response
 from alveary.http.response import Response
@@ -32,6 +33,7 @@ from alveary.usecases import files
 from alveary.usecases.access import BoxPath, Need, Who
 from alveary.usecases.files import OpenFile, Put, Saved, etag_of
 from alveary.wire.dav_xml import InvalidResourceType, parse_mkcol
+from alveary.wire.media_types import essence
 from alveary.wire.uploads import PARTIAL
 
 XML: Final = "application/xml"
@@ -165,12 +167,11 @@ async def mkcol(call: Call, path: BoxPath) -> Response:
     Source: API reference 306 and 380; RFC 5689.
     """
     await call.access.require_at(call.ports, path, files.MAKE)
-    limits = call.ports.config.limits
     if call.request.has_body and files.semantics_of(call.ports).checks_bodies:
         _check_is_xml(call)
-    text = await call.request.read(limits.xml_bytes) if call.request.has_body else b""
+    text = await read_xml(call)
     try:
-        kind = parse_mkcol(text, max_depth=limits.xml_depth) if text else NodeKind.COLLECTION
+        kind = parse_mkcol(text, max_depth=call.ports.config.limits.xml_depth) if text else NodeKind.COLLECTION
     except InvalidResourceType as invalid:
         return Response(403, {"content-type": XML}, invalid.answer)
     saved = await files.make_collection(call.ports, call.access, path, kind)
@@ -178,7 +179,7 @@ async def mkcol(call: Call, path: BoxPath) -> Response:
 
 
 def _check_is_xml(call: Call) -> None:
-    media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = essence(call.request.headers.get("content-type"))
     if media_type not in _XML_TYPES:
         raise Refusal(MEDIA_TYPE_UNSUPPORTED)
 

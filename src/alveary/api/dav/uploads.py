@@ -23,6 +23,7 @@ from alveary.http.response import Response
 from alveary.model.uploads import Upload
 from alveary.usecases import uploads
 from alveary.usecases.access import BoxPath
+from alveary.wire.media_types import essence
 from alveary.wire.uploads import PARTIAL, parse_count, parse_flag, render_flag, render_limits
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ async def go_on(call: Call, upload_id: str) -> Response:
     """
     headers = call.request.headers
     upload = await uploads.find(call.ports, call.access, upload_id)
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != PARTIAL:
+    if essence(headers.get("content-type")) != PARTIAL:
         raise Refusal(MEDIA_TYPE_UNSUPPORTED, headers={"accept-patch": PARTIAL})
     offset_bytes = _required(headers, "Upload-Offset", parse_count)
     complete = _required(headers, "Upload-Complete", parse_flag)
