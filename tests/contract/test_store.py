@@ -12,9 +12,10 @@ import pytest
 from alveary.errors import CELL_LOCKED, Refusal
 from alveary.model.acl import Ace, Acl
 from alveary.model.entities import Entity, EntityKind, Link
+from alveary.model.locks import Lock, LockScope
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import BoxPrivilege
-from alveary.model.tree import Node, NodeKind
+from alveary.model.tree import Node, NodeKind, Place
 from tests.contract.rows import entity, link, linked, save
 from tests.stores import INLINE_BYTES, NOON_MS, Unit, eventually, new_id, pieces
 
@@ -86,9 +87,8 @@ class TestTransactions:
 
         with pytest.raises(RuntimeError, match="await nothing but its transaction"):
             await unit.write(body)
-        for run in (unit.read, unit.contents.scan):
-            with pytest.raises(RuntimeError, match="await nothing but its transaction"):
-                await run(lambda _: asyncio.sleep(0))
+        with pytest.raises(RuntimeError, match="await nothing but its transaction"):
+            await unit.contents.scan(lambda _: asyncio.sleep(0))
         assert await unit.read(lambda tx: tx.entities.count(EntityKind.ROLE)) == 0
 
     async def test_what_a_body_answers_is_the_answer(self, unit: Unit) -> None:
@@ -280,6 +280,99 @@ class TestTree:
         assert await unit.read(lambda tx: tx.entities.get(kept.id)) == kept
         assert await unit.read(lambda tx: tx.links.count()) == 0
         assert await unit.read(lambda tx: tx.entities.referring("other")) == []
+
+
+class TestRewriting:
+    """A file that was located before is replaced without another look while nothing that was judged there changed."""
+
+    async def test_the_next_version_takes_the_place_of_the_last(self, unit: Unit) -> None:
+        outer = await unit.make_collection(await unit.main_box(), "outer")
+        await unit.put(outer, "other", b"x")
+        file = await unit.put(outer, "file", b"old")
+        await unit.write(lambda tx: tx.nodes.save(replace(file, version=2, properties={"a@b": "<a/>"})))
+        for data in (b"small", LARGE, LARGE + LARGE, b"small again"):
+            place = await unit.locate("outer", "file")
+            node = await rewritten(unit, place, data)
+            assert node is not None
+            assert (await unit.locate("outer", "file")).node == node
+            assert node.properties == {"a@b": "<a/>"}
+            assert await unit.bytes_of(node.content) == data
+            assert await names_below(unit, outer) == ["file", "other"]
+            blobs = int(len(data) > INLINE_BYTES)
+            await eventually(lambda blobs=blobs: unit.blob_count(unit.contents) == blobs)
+
+    async def test_bytes_that_another_file_has_too_stay(self, unit: Unit) -> None:
+        main = await unit.main_box()
+        file = await unit.put(main, "file", LARGE)
+        await unit.write(lambda tx: tx.nodes.save(replace(file, id=new_id(), name="twin", version=1)))
+        assert await rewritten(unit, await unit.locate("file"), b"new") is not None
+        assert await unit.bytes_of((await unit.locate("twin")).chain[-1].content) == LARGE
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda main, outer, file: lambda tx: tx.nodes.save(replace(file, version=2)),
+            lambda main, outer, file: lambda tx: tx.nodes.save(replace(outer, version=2)),
+            lambda main, outer, file: lambda tx: tx.nodes.save(replace(main, version=2)),
+            lambda main, outer, file: lambda tx: tx.nodes.move(replace(file, name="moved", version=2)),
+            lambda main, outer, file: lambda tx: tx.nodes.move(replace(outer, name="moved", version=2)),
+            lambda main, outer, file: lambda tx: tx.nodes.remove(file.id),
+            lambda main, outer, file: lambda tx: tx.nodes.remove(outer.id),
+            lambda main, outer, file: lambda tx: tx.locks.save(lock(main.id, "outer", "file")),
+        ],
+    )
+    @pytest.mark.parametrize("within", [False, True], ids=["before", "in the same transaction"])
+    async def test_what_changed_meanwhile_is_left_alone(self, unit: Unit, change: Any, within: bool) -> None:
+        main = await unit.main_box()
+        outer = await unit.make_collection(main, "outer")
+        file = await unit.put(outer, "file", b"old")
+        place, act = await unit.locate("outer", "file"), change(main, outer, file)
+        if not within:
+            await unit.write(act)
+        assert await rewritten(unit, place, b"new", first=act if within else None) is None
+        for path in (("outer", "file"), ("outer", "moved"), ("moved", "file")):
+            if (found := (await unit.locate(*path)).node) is not None:
+                assert await unit.bytes_of(found.content) == b"old"
+
+    async def test_one_of_two_who_saw_the_same_is_first(self, unit: Unit) -> None:
+        await unit.put(await unit.main_box(), "file", b"old")
+        place = await unit.locate("file")
+        ends = await asyncio.gather(rewritten(unit, place, b"one"), rewritten(unit, place, b"two"))
+        (node,) = [each for each in ends if each is not None]
+        assert (await unit.locate("file")).node == node
+
+    async def test_one_that_was_taken_back_is_no_version(self, unit: Unit) -> None:
+        await unit.put(await unit.main_box(), "file", b"old")
+        place = await unit.locate("file")
+
+        async def fail(tx: Any) -> None:
+            assert place.node is not None
+            assert await tx.nodes.rewrite(place, place.node.holding(place.node.content, "text/plain", tx.now_ms))
+            raise BrokenError
+
+        with pytest.raises(BrokenError):
+            await unit.write(fail)
+        assert (await unit.locate("file")).node == place.node
+        assert await rewritten(unit, place, b"new") is not None
+
+
+async def rewritten(unit: Unit, place: Place, data: bytes, *, first: Any = None) -> Node | None:
+    """The file at *place* with *data*, None when it was not replaced; *first* is done before in the transaction."""
+    async with unit.contents.blobs.stage(pieces(data), max_bytes=0) as staged:
+        content = await staged.keep()
+
+        async def act(tx: Any) -> Node | None:
+            if first is not None:
+                await first(tx)
+            assert place.node is not None
+            node = place.node.holding(content, "text/plain", tx.now_ms)
+            return node if await tx.nodes.rewrite(place, node) else None
+
+        return await unit.contents.write(act)
+
+
+def lock(box: str, *trail: str) -> Lock:
+    return Lock("urn:uuid:1", box, trail, LockScope.EXCLUSIVE, False, "", "account:1", NOON_MS + 1_000)
 
 
 class TestFreshness:

@@ -18,7 +18,7 @@ from alveary.http.routing import EVERY_METHOD, Route, Routes
 from alveary.model.tree import NodeKind
 from alveary.usecases.access import BoxPath
 from alveary.usecases.boxes import takes_basic
-from alveary.usecases.files import Face, face_of
+from alveary.usecases.files import PLAIN, face_of
 
 
 async def _scripts(call: Call, path: BoxPath, depth: int) -> Response:
@@ -47,7 +47,7 @@ async def in_box(call: Call, segments: tuple[str, ...]) -> Response:
     """Any request on a box or below it, by the face of the collection it is in."""
     # Directly under a box there is nothing but WebDAV, and the service documents of OData collections.
     path = BoxPath(segments[0], segments[1:])
-    face = Face(NodeKind.COLLECTION, 0)
+    face = PLAIN
     reading = call.request.method in _READING
     if len(segments) >= (_BOX_AND_NAME if reading else _BOX_AND_NAME + 1):
         face = await face_of(call.ports, call.here, path, reading=reading)

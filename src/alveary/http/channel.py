@@ -6,8 +6,12 @@ What does not belong here: what is said.
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
+
+_JOINED_BYTES: Final = 16 * 1024
+"""Up to how many bytes are copied into one piece: the system takes that faster than it takes two."""
 
 
 class Channel(FlowControl):
@@ -41,7 +45,11 @@ class Channel(FlowControl):
     def flush(self) -> None:
         """Send what is held, unless nobody is there to have it."""
         held, self._held = self._held, []
-        if held and not self._transport.is_closing():
+        if not held or self._transport.is_closing():
+            return
+        if sum(map(len, held)) <= _JOINED_BYTES:
+            self._transport.write(b"".join(held))
+        else:
             self._transport.writelines(held)
 
     def close(self) -> None:

@@ -269,17 +269,18 @@ class Connection(asyncio.Protocol):
         alone = at_once and not (exchange.request.has_body or self._parser.should_upgrade())
         rest = run_at_once(work) if alone else work
         if rest is not None:
-            self._spawn(rest)
+            self._spawn(exchange, rest)
 
-    def _spawn(self, work: Work) -> None:
-        task = self._loop.create_task(work)
+    def _spawn(self, exchange: Exchange, work: Work) -> None:
+        exchange.task = task = self._loop.create_task(work)
         self._state.tasks.add(task)
-        task.add_done_callback(self._state.tasks.discard)
 
     async def _run(self, exchange: Exchange) -> None:
         try:
             await self._edge.serve(exchange.request, exchange.answer)
         finally:
+            if exchange.task is not None:
+                self._state.tasks.discard(exchange.task)
             if not exchange.answered and not exchange.gone:
                 self._channel.close()
         if exchange.talk is not None and exchange.answered:
@@ -293,7 +294,9 @@ class Connection(asyncio.Protocol):
         socket = WebSocket(self._channel, self._settings, self._state)
         self._transport.set_protocol(socket)
         socket.connection_made(self._transport)
-        self._spawn(self._edge.talk(talk, socket))
+        task = self._loop.create_task(self._edge.talk(talk, socket))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
         self._channel.resume_reading()
         if self._early:
             socket.data_received(self._early)
@@ -312,7 +315,8 @@ class Connection(asyncio.Protocol):
             return
         self._channel.resume_reading()
         if self._waiting:
-            self._spawn(self._run(self._waiting.popleft()))
+            following = self._waiting.popleft()
+            self._spawn(following, self._run(following))
         elif self._phase is _REQUEST:
             self._idle()
 

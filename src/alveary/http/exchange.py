@@ -31,7 +31,8 @@ class Exchange:
 
     ``request`` is set before anything is asked of it. ``whole``: its body has arrived. ``begun`` and ``answered`` are
     the answer's. ``keep_alive`` says whether the connection outlives it, ``gone`` that nobody waits for it any more,
-    ``leaving`` that it should not keep anyone waiting, ``talk`` what goes on over a WebSocket once it is answered.
+    ``leaving`` that it should not keep anyone waiting, ``talk`` what goes on over a WebSocket once it is answered,
+    ``task`` what works at it when that had to wait.
     """
 
     __slots__ = (
@@ -50,10 +51,12 @@ class Exchange:
         "leaving",
         "request",
         "talk",
+        "task",
         "whole",
     )
 
     request: Request
+    task: asyncio.Task[None] | None
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Exchange:
         self.keep_alive = keep_alive
         self._on_leaving: Callable[[], None] | None = None
         self.talk: Talk | None = None
+        self.task = None
         self.whole = self.begun = self.answered = self.leaving = self.gone = False
 
     # The body of the request

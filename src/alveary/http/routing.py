@@ -6,7 +6,7 @@ What belongs here: what holds for every call of a cell. What does not: the table
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -17,7 +17,6 @@ from alveary.http.response import Response
 from alveary.model import acl as acls
 from alveary.model.cell import Cell, CellStatus
 from alveary.ports import Ports
-from alveary.ports.store import RegistryReadTx
 from alveary.usecases.access import Access, Who
 from alveary.usecases.authentication import Credentials, KnownTokens, authenticate
 from alveary.wire.urls import Target, Urls
@@ -89,10 +88,7 @@ class Dispatcher:
         return await route.handler(await self._call(request, cell, route), segments)
 
     async def _cell(self, name: str) -> Cell:
-        async def find(tx: RegistryReadTx) -> Cell | None:
-            return await tx.cells.find(name)
-
-        cell = await self._ports.registry.read(find)
+        cell = await self._ports.registry.read(lambda tx: tx.cells.find(name))
         if cell is None:
             raise Refusal(NO_SUCH_CELL)
         return cell
@@ -117,7 +113,7 @@ class Dispatcher:
             known = self._known.find(self._ports, cell, authorization) if cell and authorization else None
             access = known or await self._access(request, cell, authorization)
         if request.method not in READING_METHODS:
-            access = replace(access, request_key=request.request_key(self._ports.ids.hex))
+            access = access.asking(request.request_key(self._ports.ids.hex))
         return Call(self._ports, access, cell, request, self._urls)
 
     async def _access(self, request: Request, cell: Cell | None, authorization: str | None) -> Access:

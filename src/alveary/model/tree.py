@@ -5,7 +5,7 @@ What does not belong here: XML, HTTP, and where bytes are stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import field
 from enum import StrEnum
 from hashlib import sha256
@@ -71,6 +71,12 @@ class Node:
     media_type: str | None = None
     content: Content | None = None
 
+    def holding(self, content: Content, media_type: str, updated_ms: int) -> Node:
+        """The next version of the same file, with other bytes."""
+        place = self.id, self.parent, self.name, self.kind
+        times = self.published_ms, updated_ms
+        return Node(*place, self.version + 1, *times, self.acl, self.properties, media_type, content)
+
 
 @frozen
 class Box:
@@ -89,13 +95,15 @@ class Place:
     """What a path leads to: the nodes found from the cell's own downwards, and the segments that lead nowhere.
 
     ``box`` is None when the path names a box that does not exist; then the chain holds the cell's node alone.
-    ``segments`` are the names asked for below the box.
+    ``segments`` are the names asked for below the box. By ``stamp`` its store tells whether collections, their ACLs,
+    or locks have changed since.
     """
 
     box: Box | None
     chain: tuple[Node, ...]
     rest: tuple[str, ...]
     segments: tuple[str, ...]
+    stamp: Hashable = field(default=None, compare=False, repr=False)
 
     @property
     def node(self) -> Node | None:

@@ -70,6 +70,13 @@ class NodeWriter(NodeReader, Protocol):
     async def save(self, node: Node) -> None:
         """Make the node of that id, or replace it where it stands. Bytes that a replaced file held are dropped."""
 
+    async def rewrite(self, place: Place, node: Node) -> bool:
+        """Replace the file at *place*, which an earlier transaction has located, by *node*, its next version.
+
+        False, and nothing done, when the file, a collection above it, an ACL of these or a lock has changed since,
+        so that what was judged by that place may be otherwise; it may be False, too, when others have changed.
+        """
+
     async def add(self, node: Node) -> bool:
         """Make a new node; False, and nothing done, when its id or its place is taken."""
 
@@ -569,7 +576,7 @@ class RegistryTx(Protocol):
 class Registry(Protocol):
     """What the unit knows of its cells."""
 
-    async def read(self, body: Callable[[RegistryReadTx], Awaitable[T]]) -> T:
+    def read(self, body: Callable[[RegistryReadTx], Awaitable[T]]) -> Awaitable[T]:
         """What *body* answers in one consistent state."""
 
     async def create(self, cell: Cell) -> Cell:

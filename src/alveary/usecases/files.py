@@ -7,7 +7,6 @@ scripts (``scripts``).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -120,7 +119,7 @@ class Face:
     depth: int
 
 
-_PLAIN: Final = Face(NodeKind.COLLECTION, 0)
+PLAIN: Final = Face(NodeKind.COLLECTION, 0)
 
 
 async def face_of(ports: Ports, cell: Cell, path: BoxPath, *, reading: bool = False) -> Face:
@@ -134,14 +133,14 @@ async def face_of(ports: Ports, cell: Cell, path: BoxPath, *, reading: bool = Fa
         place = await tx.nodes.locate(path.box, path.segments[:-1])
         for depth, node in enumerate(place.chain[_CELL_AND_BOX:], start=1):
             if node.kind is NodeKind.SERVICE and path.segments[depth] == SOURCE_COLLECTION:
-                return _PLAIN
+                return PLAIN
             if node.kind in _OWN_FACE:
                 return Face(node.kind, depth)
         if reading and not place.rest:
             node_itself = (await tx.nodes.locate(path.box, path.segments)).node
             if node_itself is not None and node_itself.kind is NodeKind.ODATA:
                 return Face(NodeKind.ODATA, len(path.segments))
-        return _PLAIN
+        return PLAIN
 
     return await ports.store.contents(cell).read(find)
 
@@ -235,12 +234,12 @@ async def put(
             PARENT_MISSING, NO_SUCH_BOX, NO_SUCH_URI, TOO_MANY_CHILDREN, BODY_TOO_LARGE, DIGEST_MISMATCH,
             IF_FAILED, LOCKED, CELL_LOCKED, DISK_FULL.
     """
-    await access.require_at(ports, order.path, PUT, partial(order.look, ports, access))
+    seen = await access.require_at(ports, order.path, PUT, partial(order.look, ports, access))
     contents = ports.store.contents(access.here)
     async with contents.blobs.stage(body, max_bytes=ports.config.limits.upload_bytes) as staged:
         content = await staged.keep()  # before the row: an orphan is swept later, a dangling row would not be
         require_digest(content, sha256)
-        return await contents.write(lambda tx: order.apply(ports, access, tx, content))
+        return await contents.write(lambda tx: order.apply(ports, access, tx, content, seen))
 
 
 @frozen
@@ -279,12 +278,21 @@ class Put:
         self.check(ports, place)
         await Claimant(access).may_change(tx, place, ports.clock.now_ms())
 
-    async def apply(self, ports: Ports, access: Access, tx: WriteTx, content: Content) -> Saved:
+    async def apply(
+        self, ports: Ports, access: Access, tx: WriteTx, content: Content, seen: Place | None = None
+    ) -> Saved:
         """Make *content* the file, after another look at what is there and who may do what.
+
+        None is needed where all is as it was when :meth:`look` returned of *seen*, a file. What an If header says may
+        be about more than that.
 
         Raises:
             Refusal: as :func:`put`.
         """
+        if seen is not None and seen.node is not None and not access.claim.lists:
+            node = seen.node.holding(content, self.media_type, tx.now_ms)
+            if await tx.nodes.rewrite(seen, node):
+                return await self._tell(access, tx, node)
         place = await access.judge(tx, self.path, PUT)
         parent = self.check(ports, place)
         await Claimant(access).changes(tx, place)
@@ -303,13 +311,15 @@ class Put:
                 content=content,
             )
         else:
-            node = replace(
-                old, version=old.version + 1, updated_ms=tx.now_ms, media_type=self.media_type, content=content
-            )
+            node = old.holding(content, self.media_type, tx.now_ms)
         await tx.nodes.save(node)
-        what, status = ("davfile.create", 201) if old is None else ("davfile.update", 204)
+        return await self._tell(access, tx, node)
+
+    async def _tell(self, access: Access, tx: WriteTx, node: Node) -> Saved:
+        created = node.version == 1
+        what, status = ("davfile.create", 201) if created else ("davfile.update", 204)
         await tx.outbox.append(event(access, what, local_url(self.path), status))
-        return Saved(etag_of(node), created=old is None, sha256=content.sha256)
+        return Saved(etag_of(node), created=created, sha256=node.content.sha256 if node.content else b"")
 
 
 def require_digest(content: Content, sha256: bytes | None) -> None:

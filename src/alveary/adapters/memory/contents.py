@@ -185,6 +185,10 @@ class MemoryBoxes:
         return Box(self._cell_id, MAIN_BOX, None, node.published_ms, node.updated_ms, node.version)
 
 
+def _name_of(place: Place) -> str:
+    return place.box.name if place.box is not None else ""
+
+
 def _box(entity: Entity) -> Box:
     schema = entity.values.get("Schema")
     text = schema if isinstance(schema, str) else None
@@ -211,19 +215,22 @@ class MemoryNodes:
 
     async def locate(self, box: str, segments: Sequence[str]) -> Place:
         """What the path below the box named *box* leads to."""
-        segments = tuple(segments)
+        segments, stamp = tuple(segments), self._stamp()
         root = await self.root()
         found = await self._boxes.find(box)
         node = None if found is None else self._child(root.id, MAIN_BOX if box == MAIN_BOX else found.id)
         if found is None or node is None:
-            return Place(None, (root,), segments, segments)
+            return Place(None, (root,), segments, segments, stamp)
         chain = [root, node]
         for index, segment in enumerate(segments):
             node = self._child(chain[-1].id, segment)
             if node is None:
-                return Place(found, tuple(chain), segments[index:], segments)
+                return Place(found, tuple(chain), segments[index:], segments, stamp)
             chain.append(node)
-        return Place(found, tuple(chain), (), segments)
+        return Place(found, tuple(chain), (), segments, stamp)
+
+    def _stamp(self) -> tuple[Lock, ...]:
+        return tuple(self._state.locks.values())
 
     def _child(self, parent: str, name: str) -> Node | None:
         return next((node for node in self._below(parent) if node.name == name), None)
@@ -266,6 +273,15 @@ class MemoryNodes:
         """Make the node of that id, or replace it where it stands. Bytes that a replaced file held are dropped."""
         there = self._nodes.get(node.id, node)
         self._nodes[node.id] = replace(node, parent=there.parent, name=there.name)
+
+    async def rewrite(self, place: Place, node: Node) -> bool:
+        """Replace the file at *place* by *node*, its next version; False when what was judged there has changed."""
+        if place.node is None or await self.locate(_name_of(place), place.segments) != place:
+            return False
+        if self._stamp() != place.stamp:
+            return False
+        self._nodes[node.id] = node
+        return True
 
     async def add(self, node: Node) -> bool:
         """Make a new node; False, and nothing done, when its id or its place is taken."""

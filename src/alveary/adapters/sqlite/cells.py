@@ -27,6 +27,8 @@ _AS_ENTITIES: Final = (
 )
 """The cells with the columns that queries of entities know."""
 
+_REMEMBERED: Final = 10_000
+
 
 class SqliteCells:
     """The registry's cells; those found by name stay remembered until one changes."""
@@ -38,14 +40,16 @@ class SqliteCells:
         self._known: dict[str, Cell | None] = {}
 
     def refresh(self) -> None:
-        """Forget the cells found by name when one has changed, or when they are many."""
-        if self._epoch != self._marks.tree_epoch or len(self._known) > 10_000:
+        """Forget the cells found by name when one has changed."""
+        if self._epoch != self._marks.tree_epoch:
             self._epoch = self._marks.tree_epoch
             self._known.clear()
 
     async def find(self, name: str) -> Cell | None:
         """The cell of that name."""
         if name not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
             self._known[name] = self._one("name = ?", name)
         return self._known[name]
 

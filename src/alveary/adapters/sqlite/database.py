@@ -265,7 +265,7 @@ class Database(Generic[Tx]):
         self._near = _prepared(NearConnection(str(path), statementcachesize=_STATEMENTS))
         self._near.set_progress_handler(self._near.tick, _TICK_STEPS)
         self._near_tx = transaction(self._near, Seat.NEAR)
-        self._commits = self._near_commits = 0
+        self._changes, self._near_changes = 0, -1
         self._idle: list[tuple[apsw.Connection, Tx]] = []
         self._queue: deque[tuple[Callable[[Tx], Awaitable[Any]], Lasting[Any]]] = deque()
         self._guard = threading.Lock()
@@ -279,23 +279,20 @@ class Database(Generic[Tx]):
     # Reading
 
     async def read(self, body: Callable[[Tx], Awaitable[T]]) -> T:
-        """What *body* answers, on this thread, at once."""
-        return drive(body(self._near_by()))
+        """What *body*, which waits for nothing but its transaction, answers: on this thread, at once."""
+        return await body(self._near_by())
 
     def _near_by(self) -> Tx:
         """The transaction of small reads: the one under way, unless something was committed since it began.
 
         It ends where a write is accepted and where one is answered, so that no reader keeps the log from its restart.
         """
-        while True:
-            commits = self._commits
-            if self._near_commits != commits:
-                self._near_commits = commits
-                self._near.end()
+        # Again until nothing changed meanwhile: the caches could know of a commit that the transaction does not see.
+        while self._near_changes != (changes := self._changes):
+            self._near_changes = changes
+            self._near.end()
             self._near_tx.refresh()
-            # A commit between the two would be known to the caches, and not yet seen by the transaction.
-            if commits == self._commits:
-                return self._near_tx
+        return self._near_tx
 
     async def look(self, body: Callable[[Tx], Awaitable[T]], within_s: float) -> T:
         """What *body* answers: on this thread while that is brief, else on one of its own.
@@ -486,9 +483,11 @@ class Database(Generic[Tx]):
                 connection.execute("ROLLBACK")
             tx.forget_all()
             raise
-        # In this order: who still reads what was before must not take the new marks for its own.
-        self._commits += 1
-        return outcomes, tx.committed()
+        # Twice: who still reads what was before must not take the new marks for its own, nor miss them later.
+        self._changes += 1
+        garbage = tx.committed()
+        self._changes += 1
+        return outcomes, garbage
 
     def _apply(self, body: Callable[[Tx], Awaitable[Any]]) -> _Outcome:
         tx = self._tx

@@ -402,8 +402,8 @@ class SqlitePrincipals:
         self._roles: dict[str, frozenset[str]] = {}
 
     def refresh(self) -> None:
-        """Forget all when one has changed, or when they are many."""
-        if self._epoch != self._marks.control_epoch or len(self._accounts) > _REMEMBERED:
+        """Forget all when one has changed."""
+        if self._epoch != self._marks.control_epoch:
             self._epoch = self._marks.control_epoch
             self._accounts.clear()
             self._roles.clear()
@@ -412,6 +412,9 @@ class SqlitePrincipals:
         """The account of that id."""
         if account_id not in self._accounts:
             found = await self._entities.get(account_id)
+            if len(self._accounts) >= _REMEMBERED:
+                self._accounts.clear()
+                self._roles.clear()
             self._accounts[account_id] = found if found and found.kind is EntityKind.ACCOUNT else None
         return self._accounts[account_id]
 

@@ -48,6 +48,16 @@ class Marks:
     words: WordIndexes = field(default_factory=WordIndexes)
     orphans: Orphans = field(default_factory=Orphans)
 
+    @property
+    def stamp(self) -> tuple[Marks, int, int]:
+        """What tells the latest state of collections, their ACLs and locks from those before."""
+        return self, self.tree_epoch, self.locks_epoch
+
+    @property
+    def outline_touched(self) -> bool:
+        """Whether the transaction under way has changed one of these."""
+        return self.tree_touched or self.locks_touched
+
     def keep_body(self) -> bool:
         """A body has succeeded; whether it freed a path."""
         self.garbage += self.dropped

@@ -30,6 +30,10 @@ _COLUMNS: Final = (
     " blob, data_key"
 )
 _INSERT: Final = f"INSERT INTO node ({_COLUMNS}, inline) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # nosec B608
+_REWRITE: Final = (
+    "UPDATE node SET version = ?, updated_ms = ?, media_type = ?, size_bytes = ?, sha256 = ?, blob = ?, data_key = ?,"
+    " inline = ? WHERE id = ? AND version = ?"
+)
 _SUBTREE: Final = (
     "WITH RECURSIVE sub(id) AS (VALUES(?) UNION ALL SELECT node.id FROM node JOIN sub ON node.parent = sub.id) "
 )
@@ -43,6 +47,8 @@ _SCHEMA_BELOW: Final = (
     "SELECT id FROM entity WHERE kind IN ('EntityType', 'ComplexType') AND scope IN (SELECT id FROM collection)"
 )
 _REMEMBERED: Final = 10_000
+_BOX_AND_LAST: Final = 2
+_NOWHERE: Final = Place(None, (), (), ())
 _NODE_BYTES: Final = 1_024
 """What a remembered file takes beside its bytes."""
 
@@ -150,6 +156,11 @@ class SqliteNodes:
         self._epoch = -1
         self._counts: dict[str, int] = {}
         self._blobs: dict[str, str | None] = {}
+        # One request asks for its path more than once: what its kind is, and whether the subject may.
+        self._latest_path: tuple[str, ...] = ()
+        self._latest = _NOWHERE
+        self._serial = -1
+        self._stamp = marks.stamp
 
     # Reading
 
@@ -163,21 +174,25 @@ class SqliteNodes:
 
     async def locate(self, box: str, segments: Sequence[str]) -> Place:
         """What the path below the box named *box* leads to."""
-        segments = tuple(segments)
-        known = self._known.get((box, *segments))
-        if known is not None:
-            return Place(known[0], known[1], (), segments)
-        start = self._known.get((box, *segments[:-1])) if segments else None
-        if start is None:
-            return await self._walk(box, segments)
-        return self._descend(start[0], start[1], segments, len(segments) - 1)
+        path = (box, *segments)
+        if path == self._latest_path:
+            return self._latest
+        if (known := self._known.get(path)) is not None:
+            return Place(known[0], known[1], (), path[1:], self._stamp)
+        if (start := self._known.get(path[:-1])) is not None:
+            place = self._descend(start[0], start[1], path[1:], len(path) - _BOX_AND_LAST)
+        else:
+            place = await self._walk(box, path[1:])
+        if self._small_files is not None:
+            self._latest_path, self._latest = path, place
+        return place
 
     async def _walk(self, name: str, segments: tuple[str, ...]) -> Place:
         root = await self.root()
         box = await self._boxes.find(name)
         node = None if box is None else self._child(root.id, MAIN_BOX if name == MAIN_BOX else box.id)
         if box is None or node is None:
-            return Place(None, (root,), segments, segments)
+            return Place(None, (root,), segments, segments, self._stamp)
         self._remember((name,), box, (root, node))
         return self._descend(box, (root, node), segments, 0)
 
@@ -185,11 +200,11 @@ class SqliteNodes:
         for index in range(at, len(segments)):
             node = None if chain[-1].kind is NodeKind.FILE else self._child(chain[-1].id, segments[index])
             if node is None:
-                return Place(box, chain, segments[index:], segments)
+                return Place(box, chain, segments[index:], segments, self._stamp)
             chain = (*chain, node)
             if node.kind is not NodeKind.FILE:
                 self._remember((box.name, *segments[: index + 1]), box, chain)
-        return Place(box, chain, (), segments)
+        return Place(box, chain, (), segments, self._stamp)
 
     def _child(self, parent: str, name: str) -> Node | None:
         files = self._small_files
@@ -291,6 +306,24 @@ class SqliteNodes:
         if node.version == 1 and node.parent in self._counts:
             self._counts[node.parent] += 1
 
+    async def rewrite(self, place: Place, node: Node) -> bool:
+        """Replace the file at *place* by *node*, its next version; False when what was judged there may differ."""
+        if place.node is None or place.stamp != self._marks.stamp or self._marks.outline_touched:
+            return False
+        old, new = place.node.content, node.content
+        assert old is not None
+        assert new is not None
+        inline = self._data_keys.seal(new)
+        values = node.updated_ms, node.media_type, new.size_bytes, new.sha256, new.blob, new.key, inline
+        self._connection.execute(_REWRITE, (node.version, *values, node.id, place.node.version))
+        if self._connection.changes() != 1:
+            return False
+        self._marks.touched_files.append((node.parent, node.name, node))
+        self._blobs[node.id] = new.blob
+        if old.blob is not None and old.blob != new.blob:
+            self._marks.dropped += let_go(self._connection, (old.blob,))
+        return True
+
     async def add(self, node: Node) -> bool:
         """Make a new node; False, and nothing done, when its id or its place is taken."""
         if node.kind is not NodeKind.FILE:
@@ -391,6 +424,7 @@ class SqliteNodes:
 
     def _take_changes_over(self, files: SmallFiles) -> None:
         marks = self._marks
+        self._serial, self._latest_path = marks.files_serial, ()
         with suppress(IndexError):  # there are no more, or the writer has given them up
             while True:
                 parent, name, node = marks.changed_files.popleft()
@@ -404,7 +438,8 @@ class SqliteNodes:
     def refresh(self) -> None:
         """Forget what no longer holds."""
         self._blobs.clear()
-        if self._small_files is not None and self._marks.changed_files:
+        self._stamp = self._marks.stamp
+        if self._small_files is not None and (self._marks.changed_files or self._serial != self._marks.files_serial):
             self._take_changes_over(self._small_files)
         if self._epoch != self._marks.tree_epoch:
             self._epoch = self._marks.tree_epoch
@@ -416,6 +451,7 @@ class SqliteNodes:
         self._known.clear()
         self._counts.clear()
         self._root = None
+        self._latest_path = ()
 
 
 def _values(node: Node) -> tuple[str | int | bytes | None, ...]:

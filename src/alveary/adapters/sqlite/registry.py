@@ -54,9 +54,9 @@ class SqliteRegistry:
         schema.upgrade(self._database.writer, path, schema.REGISTRY)
         self.store = SqliteStore(settings, self._database, clock=clock, ids=ids, keys=keys)
 
-    async def read(self, body: Callable[[RegistryTx], Awaitable[T]]) -> T:
-        """What *body* answers in one consistent state."""
-        return await self._database.read(body)
+    def read(self, body: Callable[[RegistryTx], Awaitable[T]]) -> Awaitable[T]:
+        """What *body* answers in one consistent state; it runs at once, on this thread."""
+        return self._database.read(body)
 
     async def create(self, cell: Cell) -> Cell:
         """A new cell with empty contents, durably; version and times are set here.

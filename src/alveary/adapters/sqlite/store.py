@@ -258,7 +258,9 @@ class SqliteStore:
 
     def access_stamp(self, cell: Cell) -> tuple[Marks, int, int, Marks, int]:
         """A value that changes before anyone hears of a change in who may do what in *cell*."""
-        marks, kept = self.contents(cell).marks, self.keep(cell).marks
+        opened = self._open(cell.id)
+        marks = (opened.contents or self.contents(cell)).marks
+        kept = (opened.keep or self.keep(cell)).marks
         return marks, marks.control_epoch, marks.tree_epoch, kept, kept.control_epoch
 
     def locked(self, cell: Cell) -> str | None:

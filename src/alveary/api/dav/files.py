@@ -58,7 +58,6 @@ ALLOWED: Final[dict[NodeKind | None, str]] = {
 }
 """What OPTIONS answers about a resource of that kind (None: nothing is there)."""
 
-_MEDIA_TYPES: Final = {".js": "text/javascript"}
 _XML_TYPES: Final = frozenset({"", "application/xml", "text/xml"})
 _POST: Final = Need(BoxPrivilege.WRITE, BoxPrivilege.WRITE)
 
@@ -130,7 +129,7 @@ def _saved(headers: Mapping[str, str], saved: Saved) -> Response:
 
 
 def _default_media_type(name: str) -> str:
-    return next((kind for ending, kind in _MEDIA_TYPES.items() if name.endswith(ending)), "application/octet-stream")
+    return "text/javascript" if name.endswith(".js") else "application/octet-stream"
 
 
 async def post(call: Call, path: BoxPath) -> Response:
