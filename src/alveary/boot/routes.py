@@ -27,8 +27,8 @@ async def _scripts(call: Call, path: BoxPath, depth: int) -> Response:
     return await service.serve(call, path)
 
 
-async def _files(call: Call, path: BoxPath, depth: int) -> Response:
-    return await dav.serve(call, path)
+def _files(call: Call, path: BoxPath, depth: int) -> Awaitable[Response]:
+    return dav.serve(call, path)
 
 
 _BOX_AND_NAME: Final = 2

@@ -175,8 +175,9 @@ class Exchange:
 
     def _head(self, response: Response) -> bytes:
         request = self.request
-        lines = header_lines(response, request)
-        if self._is_chunked(response):
+        size_bytes = response.size_bytes
+        lines = header_lines(response, request, size_bytes)
+        if self._is_chunked(size_bytes):
             lines.append("transfer-encoding: chunked")
         if "expect" in request.headers and not request.body_begun and request.has_body:
             # Nobody asked for the body, so the client may send it or not: what follows could not be told from it.
@@ -188,13 +189,14 @@ class Exchange:
         status_line = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n"
         return f"{status_line}{self._common()}{_END.join(lines)}\r\n\r\n".encode("latin-1", "replace")
 
-    def _is_chunked(self, response: Response) -> bool:
+    def _is_chunked(self, size_bytes: int | None) -> bool:
         """Whether the body says itself where it ends; to a client of HTTP 1.0 the connection's end does."""
-        return response.size_bytes is None and self.request.method != "HEAD" and self.request.http_version == "1.1"
+        return size_bytes is None and self.request.method != "HEAD" and self.request.http_version == "1.1"
 
     async def _stream(self, head: bytes, body: AsyncIterator[bytes], response: Response) -> None:
         self._channel.send(head)
-        chunked, size_bytes = self._is_chunked(response), response.size_bytes
+        size_bytes = response.size_bytes
+        chunked = self._is_chunked(size_bytes)
         sent_bytes = 0
         async for piece in body:
             sent_bytes += len(piece)

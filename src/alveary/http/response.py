@@ -68,20 +68,18 @@ def allowing(methods: Iterable[str], headers: Headers | None = None) -> Response
     return Response(200, {"allow": allowed, "access-control-allow-methods": allowed, **(headers or {})})
 
 
-def header_lines(response: Response, request: Request) -> list[str]:
-    """The headers of *response* to *request*, its length among them where it is known."""
+def header_lines(response: Response, request: Request, size_bytes: int | None) -> list[str]:
+    """The headers of *response* to *request*, its length among them where *size_bytes* is known."""
     lines = _cors(request) if "origin" in request.headers else ["access-control-allow-origin: *"]
     for name, value in response.headers.items():
-        if name == "content-length":
-            continue
-        if isinstance(value, str):
-            lines.append(f"{name}: {value}")
-        else:
+        if isinstance(value, tuple):
             lines += [f"{name}: {each}" for each in value]
+        elif name != "content-length":
+            lines.append(f"{name}: {value}")
     if request.method == "HEAD" != request.wire_method:
         # Overridden: the client's HTTP library takes this for the answer to a POST and waits for a body.
         lines.append("content-length: 0")
-    elif response.status not in NO_BODY and (size_bytes := response.size_bytes) is not None:
+    elif size_bytes is not None and response.status not in NO_BODY:
         lines.append(f"content-length: {size_bytes}")
     return lines
 
