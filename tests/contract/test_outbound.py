@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from alveary.adapters.peers.late import LateOutbound
 from alveary.adapters.peers.outbound import HttpOutbound
 from alveary.adapters.peers.reach import Reach
 from alveary.config import Outbound
@@ -33,7 +34,7 @@ PUBLIC = ["8.8.8.8", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1", "
 async def way_out(*names: str, resolver: Callable[[], AbstractResolver] | None = None, **options: object):
     """The adapter, allowed to reach 127.0.0.1 and *names* unless *options* say otherwise."""
     policy = Outbound(**{"allow": (*LOOPBACK, *names), **options})  # type: ignore[arg-type]
-    outbound = HttpOutbound(policy) if resolver is None else HttpOutbound(policy, resolver)
+    outbound = LateOutbound(policy) if resolver is None else HttpOutbound(policy, resolver)
     try:
         yield outbound
     finally:
@@ -41,12 +42,12 @@ async def way_out(*names: str, resolver: Callable[[], AbstractResolver] | None =
 
 
 @pytest.fixture
-async def outbound() -> AsyncIterator[HttpOutbound]:
+async def outbound() -> AsyncIterator[LateOutbound]:
     async with way_out() as outbound:
         yield outbound
 
 
-async def fetch(outbound: HttpOutbound, url: str):
+async def fetch(outbound: LateOutbound, url: str):
     return await outbound.get(url, accept="text/html", max_bytes=MAX_BYTES)
 
 
@@ -72,7 +73,7 @@ class Told(AbstractResolver):
 
 
 class TestFetching:
-    async def test_the_answer_is_told_whatever_its_status(self, outbound: HttpOutbound) -> None:
+    async def test_the_answer_is_told_whatever_its_status(self, outbound: LateOutbound) -> None:
         page = Answer("ü".encode("latin-1"), "404 Not Found", {"Content-Type": "Text/HTML; charset=latin-1"})
         async with host({"/a%2Fb?c=%26": page}) as there:
             url = f"http://127.0.0.1:{there.port}/a%2Fb?c=%26"
@@ -82,7 +83,7 @@ class TestFetching:
         assert found.headers["content-type"] == "Text/HTML; charset=latin-1"
 
     async def test_it_says_who_asks_and_nothing_of_anyone_else(
-        self, outbound: HttpOutbound, monkeypatch: pytest.MonkeyPatch
+        self, outbound: LateOutbound, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         answer = Answer(headers={"Set-Cookie": "a=b"})
@@ -107,7 +108,7 @@ class TestFetching:
                 with pytest.raises(OutboundFailed, match="too often"):
                     await fetch(outbound, f"http://127.0.0.1:{there.port}/")
 
-    async def test_nobody_there_is_a_failure(self, outbound: HttpOutbound) -> None:
+    async def test_nobody_there_is_a_failure(self, outbound: LateOutbound) -> None:
         async with host({}) as there:
             port = there.port
         with pytest.raises(OutboundFailed, match="connected"):
@@ -118,7 +119,7 @@ class TestFetching:
     @pytest.mark.parametrize(
         "answer", [Answer(headers={"Content-Length": "9"}), Answer(headers={"Bad header": "1"}), Answer(status="x")]
     )
-    async def test_what_is_cut_or_no_http_is_a_failure(self, outbound: HttpOutbound, answer: Answer) -> None:
+    async def test_what_is_cut_or_no_http_is_a_failure(self, outbound: LateOutbound, answer: Answer) -> None:
         async with host({"/": answer}) as there:
             with pytest.raises(OutboundFailed, match="no HTTP"):
                 await fetch(outbound, f"http://127.0.0.1:{there.port}/")
@@ -147,7 +148,7 @@ class TestLimits:
                 with pytest.raises(OutboundFailed, match="more than 1024 bytes"):
                     await fetch(outbound, url)
 
-    async def test_a_compressed_body_is_never_unpacked(self, outbound: HttpOutbound) -> None:
+    async def test_a_compressed_body_is_never_unpacked(self, outbound: LateOutbound) -> None:
         bomb = Answer(gzip.compress(bytes(5_000_000)), headers={"Content-Encoding": "gzip"})
         async with host({"/": bomb}) as there:
             with pytest.raises(OutboundFailed, match="compressed"):
@@ -193,12 +194,12 @@ class TestPolicy:
         ["ftp://127.0.0.1/", "file:///etc/passwd", "//127.0.0.1/", "127.0.0.1", "", "http://", "http://[/", "http:///a",
          "http://a:b@127.0.0.1/", "http://a@127.0.0.1/", "http://127.0.0.1:x/", "data:text/html,a"],
     )  # fmt: skip
-    async def test_what_is_no_plain_http_url_is_refused(self, outbound: HttpOutbound, url: str) -> None:
+    async def test_what_is_no_plain_http_url_is_refused(self, outbound: LateOutbound, url: str) -> None:
         with pytest.raises(OutboundRefused):
             await fetch(outbound, url)
 
     @pytest.mark.parametrize("place", ["http://127.0.0.2:{port}/", "//127.0.0.2:{port}/", "file:///etc/passwd"])
-    async def test_a_redirect_is_judged_like_any_other_url(self, outbound: HttpOutbound, place: str) -> None:
+    async def test_a_redirect_is_judged_like_any_other_url(self, outbound: LateOutbound, place: str) -> None:
         async with host({"/": Answer()}, "127.0.0.2") as private:
             away = Answer(status="302 Found", headers={"Location": place.format(port=private.port)})
             async with host({"/": away}) as there:

@@ -32,7 +32,7 @@ from alveary.adapters.machine import SystemClock, SystemIds
 from alveary.adapters.memory.attempts import MemoryAttempts
 from alveary.adapters.memory.jobs import TaskJobs
 from alveary.adapters.memory.streams import MemoryStreams
-from alveary.adapters.peers.outbound import HttpOutbound
+from alveary.adapters.peers.late import LateOutbound
 from alveary.adapters.sqlite.registry import SqliteRegistry
 from alveary.adapters.sqlite.store import StoreSettings
 from alveary.boot.plugins import Surroundings, installed, login_plugins
@@ -101,7 +101,7 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
     with claimed(config.data) as folder, closing(listen(config.bind.host, config.bind.port)) as listener:
         urls = unit_urls(config, listener)
         clock, ids = SystemClock(), SystemIds()
-        outbound = HttpOutbound(config.outbound)
+        outbound = LateOutbound(config.outbound)
         plugins = login_plugins(installed(), Surroundings(config, outbound, clock, log))
         engine = ScriptEngine(_engine_limits(config), log.warning)
         jobs = TaskJobs(places=config.limits.cell_jobs)
