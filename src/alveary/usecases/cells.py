@@ -165,10 +165,7 @@ def _fresh(ports: Ports) -> Fresh:
 
 
 async def _own(ports: Ports, access: Access, key: EntityKey) -> Cell:
-    async def find(tx: RegistryReadTx) -> Cell | None:
-        return await tx.cells.find(key.name)
-
-    cell = await ports.registry.read(find)
+    cell = await ports.registry.read(lambda tx: tx.cells.find(key.name))
     if cell is None:
         raise Refusal(NO_SUCH_ENTITY)
     access.require_owner(cell)

@@ -14,7 +14,7 @@ from alveary.errors import RELAY_NOT_HTML, RELAY_UNREACHABLE, RELAY_URL_FORMAT, 
 from alveary.model.cell import Cell, CellStatus
 from alveary.ports import Ports
 from alveary.ports.outbound import OutboundFailed, OutboundRefused
-from alveary.ports.store import ReadTx, RegistryReadTx
+from alveary.ports.store import ReadTx
 from alveary.usecases import files
 from alveary.usecases.access import BoxPath
 from alveary.usecases.authentication import Credentials, authenticate
@@ -87,11 +87,7 @@ async def _own(ports: Ports, url: str, cell_name: str, rest: str) -> Page:
 
 async def _served(ports: Ports, name: str) -> Cell | None:
     """The cell of that name, unless its contents are closed to everyone."""
-
-    async def find(tx: RegistryReadTx) -> Cell | None:
-        return await tx.cells.find(name)
-
-    cell = await ports.registry.read(find)
+    cell = await ports.registry.read(lambda tx: tx.cells.find(name))
     return None if cell is None or cell.status is CellStatus.IMPORT_FAILED else cell
 
 

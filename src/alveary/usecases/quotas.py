@@ -12,7 +12,7 @@ from alveary.errors import NO_SUCH_CELL, Refusal
 from alveary.model.cell import Cell
 from alveary.model.quotas import Quota, Usage
 from alveary.ports import Ports
-from alveary.ports.store import ReadTx, RegistryReadTx
+from alveary.ports.store import ReadTx
 from alveary.usecases.access import Access
 
 Change = Callable[[Quota], Quota]
@@ -70,10 +70,7 @@ async def _usage(tx: ReadTx) -> Usage:
 
 
 async def _cell(ports: Ports, name: str) -> Cell:
-    async def find_row(tx: RegistryReadTx) -> Cell | None:
-        return await tx.cells.find(name)
-
-    cell = await ports.registry.read(find_row)
+    cell = await ports.registry.read(lambda tx: tx.cells.find(name))
     if cell is None:
         raise Refusal(NO_SUCH_CELL)
     return cell
