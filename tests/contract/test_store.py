@@ -15,7 +15,7 @@ from alveary.model.entities import Entity, EntityKind, Link
 from alveary.model.locks import Lock, LockScope
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import BoxPrivilege
-from alveary.model.tree import Node, NodeKind, Place
+from alveary.model.tree import Content, Node, NodeKind, Place
 from tests.contract.rows import entity, link, linked, save
 from tests.stores import INLINE_BYTES, NOON_MS, Unit, eventually, new_id, pieces
 
@@ -384,6 +384,13 @@ class TestFreshness:
             await unit.put(main, "file", b"%d" % number)
             for _ in range(2):
                 assert await unit.bytes_of((await unit.locate("file")).chain[-1].content) == b"%d" % number
+
+    async def test_a_file_that_is_added_where_none_was(self, unit: Unit) -> None:
+        main = await unit.main_box()
+        added = Node(new_id(), main.id, "file", NodeKind.FILE, 1, NOON_MS, NOON_MS, content=Content(1, b"", b"x"))
+        for expected in (None, added):
+            assert (await unit.locate("file")).node == expected
+            await unit.write(lambda tx: tx.nodes.add(added))
 
     async def test_a_file_that_was_not_there_that_moves_and_goes(self, unit: Unit) -> None:
         main = await unit.main_box()

@@ -24,8 +24,8 @@ class Marks:
 
     A reader forgets what it remembers when an epoch moves, and takes ``changed_files`` over one by one. ``dropped``
     are the blobs that the body under way has let go, ``garbage`` those of bodies that have succeeded; so with
-    ``touched_files`` and ``written_files``. ``schemas`` are those that were asked for since the schema epoch moved,
-    by that epoch and the collection's node.
+    ``touched_files`` and ``written_files``, and ``files_added`` says that there are more, made by the thousand.
+    ``schemas`` are those that were asked for since the schema epoch moved, by that epoch and the collection's node.
     """
 
     tree_epoch: int = 0
@@ -37,6 +37,7 @@ class Marks:
     schema_touched: bool = False
     locks_touched: bool = False
     path_freed: bool = False
+    files_added: bool = False
     touched_files: list[FileChange] = field(default_factory=list)
     written_files: list[FileChange] = field(default_factory=list)
     changed_files: deque[FileChange] = field(default_factory=deque)
@@ -94,7 +95,9 @@ class Marks:
         # Appended to, never replaced: the reader takes from its other end at the same time.
         self.changed_files.extend(self.written_files)
         self.written_files.clear()
-        if len(self.changed_files) > _TOLD_AT_MOST:  # nobody has read for long: what is remembered is given up
+        # Too many to tell, or nobody has read for long: what is remembered is given up.
+        if self.files_added or len(self.changed_files) > _TOLD_AT_MOST:
+            self.files_added = False
             self.files_serial += 1
             self.changed_files.clear()
         garbage, self.garbage = self.garbage, []

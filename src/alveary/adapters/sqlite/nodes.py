@@ -326,7 +326,9 @@ class SqliteNodes:
 
     async def add(self, node: Node) -> bool:
         """Make a new node; False, and nothing done, when its id or its place is taken."""
-        if node.kind is not NodeKind.FILE:
+        if node.kind is NodeKind.FILE:
+            self._marks.files_added = True
+        else:
             self.touch()
         self._connection.execute(f"{_INSERT} ON CONFLICT DO NOTHING", self._values(node))
         added = self._connection.changes() == 1
@@ -438,7 +440,8 @@ class SqliteNodes:
     def refresh(self) -> None:
         """Forget what no longer holds."""
         self._blobs.clear()
-        self._stamp = self._marks.stamp
+        if self._stamp != (stamp := self._marks.stamp):
+            self._stamp, self._latest_path = stamp, ()
         if self._small_files is not None and (self._marks.changed_files or self._serial != self._marks.files_serial):
             self._take_changes_over(self._small_files)
         if self._epoch != self._marks.tree_epoch:
