@@ -279,6 +279,7 @@ class Connection(asyncio.Protocol):
         try:
             await self._edge.serve(exchange.request, exchange.answer)
         finally:
+            exchange.request.let_go()
             if exchange.task is not None:
                 self._state.tasks.discard(exchange.task)
             if not exchange.answered and not exchange.gone:

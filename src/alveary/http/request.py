@@ -143,6 +143,14 @@ class Request:
                 return value
         return None
 
+    def let_go(self) -> None:
+        """The client is done with: no more of the body comes, and nothing is told of it.
+
+        What brought the request goes with its last user then, and need not wait for the garbage collector.
+        """
+        self._receive = _gone
+        self.on_leaving = _never
+
     @property
     def has_body(self) -> bool:
         """Whether the client sends a body, be it of unknown length."""
@@ -192,6 +200,10 @@ class Request:
                 raise Refusal(BODY_TOO_LARGE, limit=max_bytes)
             pieces.append(piece)
         return b"".join(pieces)
+
+
+async def _gone() -> bytes:
+    raise ClientGone
 
 
 def _never(notify: Callable[[], None]) -> None:
