@@ -269,11 +269,12 @@ class Connection(asyncio.Protocol):
         alone = at_once and not (exchange.request.has_body or self._parser.should_upgrade())
         rest = run_at_once(work) if alone else work
         if rest is not None:
-            self._spawn(exchange, rest)
+            exchange.task = self._spawn(rest)
 
-    def _spawn(self, exchange: Exchange, work: Work) -> None:
-        exchange.task = task = self._loop.create_task(work)
+    def _spawn(self, work: Work) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
         self._state.tasks.add(task)
+        return task
 
     async def _run(self, exchange: Exchange) -> None:
         try:
@@ -295,9 +296,7 @@ class Connection(asyncio.Protocol):
         socket = WebSocket(self._channel, self._settings, self._state)
         self._transport.set_protocol(socket)
         socket.connection_made(self._transport)
-        task = self._loop.create_task(self._edge.talk(talk, socket))
-        self._state.tasks.add(task)
-        task.add_done_callback(self._state.tasks.discard)
+        self._spawn(self._edge.talk(talk, socket)).add_done_callback(self._state.tasks.discard)
         self._channel.resume_reading()
         if self._early:
             socket.data_received(self._early)
@@ -317,7 +316,7 @@ class Connection(asyncio.Protocol):
         self._channel.resume_reading()
         if self._waiting:
             following = self._waiting.popleft()
-            self._spawn(following, self._run(following))
+            following.task = self._spawn(self._run(following))
         elif self._phase is _REQUEST:
             self._idle()
 

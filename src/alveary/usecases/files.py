@@ -292,7 +292,7 @@ class Put:
         if seen is not None and seen.node is not None and not access.claim.lists:
             node = seen.node.holding(content, self.media_type, tx.now_ms)
             if await tx.nodes.rewrite(seen, node):
-                return await self._tell(access, tx, node)
+                return await self._tell(access, tx, node, content)
         place = await access.judge(tx, self.path, PUT)
         parent = self.check(ports, place)
         await Claimant(access).changes(tx, place)
@@ -313,13 +313,13 @@ class Put:
         else:
             node = old.holding(content, self.media_type, tx.now_ms)
         await tx.nodes.save(node)
-        return await self._tell(access, tx, node)
+        return await self._tell(access, tx, node, content)
 
-    async def _tell(self, access: Access, tx: WriteTx, node: Node) -> Saved:
+    async def _tell(self, access: Access, tx: WriteTx, node: Node, content: Content) -> Saved:
         created = node.version == 1
         what, status = ("davfile.create", 201) if created else ("davfile.update", 204)
         await tx.outbox.append(event(access, what, local_url(self.path), status))
-        return Saved(etag_of(node), created=created, sha256=node.content.sha256 if node.content else b"")
+        return Saved(etag_of(node), created=created, sha256=content.sha256)
 
 
 def require_digest(content: Content, sha256: bytes | None) -> None:

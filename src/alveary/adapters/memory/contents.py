@@ -185,10 +185,6 @@ class MemoryBoxes:
         return Box(self._cell_id, MAIN_BOX, None, node.published_ms, node.updated_ms, node.version)
 
 
-def _name_of(place: Place) -> str:
-    return place.box.name if place.box is not None else ""
-
-
 def _box(entity: Entity) -> Box:
     schema = entity.values.get("Schema")
     text = schema if isinstance(schema, str) else None
@@ -276,9 +272,9 @@ class MemoryNodes:
 
     async def rewrite(self, place: Place, node: Node) -> bool:
         """Replace the file at *place* by *node*, its next version; False when what was judged there has changed."""
-        if place.node is None or await self.locate(_name_of(place), place.segments) != place:
+        if place.box is None or place.node is None or place.stamp != self._stamp():
             return False
-        if self._stamp() != place.stamp:
+        if await self.locate(place.box.name, place.segments) != place:
             return False
         self._nodes[node.id] = node
         return True

@@ -405,16 +405,18 @@ class SqlitePrincipals:
         """Forget all when one has changed."""
         if self._epoch != self._marks.control_epoch:
             self._epoch = self._marks.control_epoch
-            self._accounts.clear()
-            self._roles.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._accounts.clear()
+        self._roles.clear()
 
     async def account(self, account_id: str) -> Entity | None:
         """The account of that id."""
         if account_id not in self._accounts:
             found = await self._entities.get(account_id)
             if len(self._accounts) >= _REMEMBERED:
-                self._accounts.clear()
-                self._roles.clear()
+                self._forget()
             self._accounts[account_id] = found if found and found.kind is EntityKind.ACCOUNT else None
         return self._accounts[account_id]
 

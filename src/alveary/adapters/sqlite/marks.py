@@ -50,9 +50,9 @@ class Marks:
     orphans: Orphans = field(default_factory=Orphans)
 
     @property
-    def stamp(self) -> tuple[Marks, int, int]:
-        """What tells the latest state of collections, their ACLs and locks from those before."""
-        return self, self.tree_epoch, self.locks_epoch
+    def stamp(self) -> tuple[Marks, int, int, int]:
+        """What tells the latest state of collections, ACLs, locks and files not told of from those before."""
+        return self, self.tree_epoch, self.locks_epoch, self.files_serial
 
     @property
     def outline_touched(self) -> bool:

@@ -48,7 +48,6 @@ _SCHEMA_BELOW: Final = (
 )
 _REMEMBERED: Final = 10_000
 _BOX_AND_LAST: Final = 2
-_NOWHERE: Final = Place(None, (), (), ())
 _NODE_BYTES: Final = 1_024
 """What a remembered file takes beside its bytes."""
 
@@ -157,9 +156,7 @@ class SqliteNodes:
         self._counts: dict[str, int] = {}
         self._blobs: dict[str, str | None] = {}
         # One request asks for its path more than once: what its kind is, and whether the subject may.
-        self._latest_path: tuple[str, ...] = ()
-        self._latest = _NOWHERE
-        self._serial = -1
+        self._latest: dict[tuple[str, ...], Place] = {}
         self._stamp = marks.stamp
 
     # Reading
@@ -175,8 +172,8 @@ class SqliteNodes:
     async def locate(self, box: str, segments: Sequence[str]) -> Place:
         """What the path below the box named *box* leads to."""
         path = (box, *segments)
-        if path == self._latest_path:
-            return self._latest
+        if (latest := self._latest.get(path)) is not None:
+            return latest
         if (known := self._known.get(path)) is not None:
             return Place(known[0], known[1], (), path[1:], self._stamp)
         if (start := self._known.get(path[:-1])) is not None:
@@ -184,7 +181,7 @@ class SqliteNodes:
         else:
             place = await self._walk(box, path[1:])
         if self._small_files is not None:
-            self._latest_path, self._latest = path, place
+            self._latest = {path: place}
         return place
 
     async def _walk(self, name: str, segments: tuple[str, ...]) -> Place:
@@ -426,7 +423,7 @@ class SqliteNodes:
 
     def _take_changes_over(self, files: SmallFiles) -> None:
         marks = self._marks
-        self._serial, self._latest_path = marks.files_serial, ()
+        self._latest = {}
         with suppress(IndexError):  # there are no more, or the writer has given them up
             while True:
                 parent, name, node = marks.changed_files.popleft()
@@ -441,8 +438,8 @@ class SqliteNodes:
         """Forget what no longer holds."""
         self._blobs.clear()
         if self._stamp != (stamp := self._marks.stamp):
-            self._stamp, self._latest_path = stamp, ()
-        if self._small_files is not None and (self._marks.changed_files or self._serial != self._marks.files_serial):
+            self._stamp, self._latest = stamp, {}
+        if self._small_files is not None and self._marks.changed_files:
             self._take_changes_over(self._small_files)
         if self._epoch != self._marks.tree_epoch:
             self._epoch = self._marks.tree_epoch
@@ -454,7 +451,6 @@ class SqliteNodes:
         self._known.clear()
         self._counts.clear()
         self._root = None
-        self._latest_path = ()
 
 
 def _values(node: Node) -> tuple[str | int | bytes | None, ...]:

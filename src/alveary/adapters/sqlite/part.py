@@ -127,7 +127,7 @@ class Part(Generic[Tx]):
     # What is done for others after the answer: indexes that queries would have used, rows of trees that are gone
 
     def _tend(self) -> None:
-        if self._is_behind and self._tending is None:
+        if self._tending is None and self._is_behind:
             self._tending = asyncio.ensure_future(self._catch_up())
 
     @property
