@@ -60,6 +60,30 @@ class TestEntities:
             assert await unit.write(lambda tx, each=each: tx.entities.add(each)) is added
         assert await unit.read(lambda tx: tx.entities.get(there.id)) == there
 
+    @pytest.mark.parametrize("refs", [(), (("Kind", "k"),)])
+    @pytest.mark.parametrize("count", [1, 499, 500, 501, 1_000])
+    async def test_many_that_are_added_at_once_are_there_with_their_events_or_none_is(
+        self, unit: Unit, count: int, refs: tuple[tuple[str, str], ...]
+    ) -> None:
+        people = [entity(EntityKind.USER_DATA, str(number), refs=refs) for number in range(count)]
+
+        async def add(tx: Any) -> None:
+            for each in people:
+                assert await tx.entities.add(each)
+                await tx.outbox.append({"added": each.key})
+
+        async def add_in_vain(tx: Any) -> None:
+            await add(tx)
+            raise Refusal(ENTITY_EXISTS)
+
+        assert await refusal_of(unit.write(add_in_vain)) is ENTITY_EXISTS
+        assert await unit.read(lambda tx: tx.entities.count(EntityKind.USER_DATA)) == 0
+        assert await unit.told(unit.contents) == []
+        await unit.write(add)
+        assert await unit.read(lambda tx: tx.entities.count(EntityKind.USER_DATA)) == count
+        assert await unit.read(lambda tx: tx.entities.referring("k")) == sorted(each.id for each in people if refs)
+        assert await unit.told(unit.contents) == [{"added": each.key} for each in people]
+
     async def test_pages_come_in_the_order_of_making(self, unit: Unit) -> None:
         made = [replace(entity(EntityKind.ROLE, key), published_ms=ms) for key, ms in (("c", 1), ("a", 2), ("b", 3))]
         await save(unit, *reversed(made))

@@ -19,6 +19,7 @@ from alveary.model.cell import Cell
 from alveary.model.entities import Entity, EntityKind
 from alveary.model.names import MAIN_BOX
 from alveary.model.tree import Node, NodeKind
+from tests.contract.rows import entity
 from tests.stores import INLINE_BYTES, HandClock, Unit, eventually, new_id, on_sqlite, open_registry, pieces
 
 LARGE = b"0123456789" * INLINE_BYTES
@@ -61,8 +62,24 @@ class TestGroupCommit:
         unit.contents.database.writer.set_commit_hook(lambda: bool(commits.append(None)))  # type: ignore[attr-defined]
         roles = [role(str(number)) for number in range(50)]
         await in_one_group(unit, *(lambda tx, each=each: tx.entities.save(each) for each in roles))
-        assert len(commits) == 2  # that of the busy one, and theirs
+        assert len(commits) == 1  # the busy one changed nothing
         assert await role_count(unit) == 50
+
+    async def test_creates_are_one_statement_without_a_transaction_around_it(self, unit: Unit) -> None:
+        people = [entity(EntityKind.USER_DATA, str(number)) for number in range(50)]
+
+        async def add(tx: Any, each: Entity) -> None:
+            assert await tx.entities.add(each)
+            await tx.outbox.append({"added": each.key})
+
+        await unit.write(lambda tx: tx.outbox.append({}))  # the first looks whether there are too many
+        statements: list[str] = []
+        writer = unit.contents.database.writer  # type: ignore[attr-defined]
+        writer.set_exec_trace(lambda _, statement, __: statements.append(statement) or True)
+        await in_one_group(unit, *(lambda tx, each=each: add(tx, each) for each in people))
+        writer.set_exec_trace(None)
+        assert statements == ["INSERT INTO intake VALUES (?, ?)"]
+        assert (await unit.told(unit.contents))[1:] == [{"added": each.key} for each in people]
 
     async def test_one_that_is_refused_harms_no_neighbour(self, unit: Unit) -> None:
         there = role("there")
@@ -87,7 +104,7 @@ class TestGroupCommit:
 
         def full() -> bool:
             commits.append(None)
-            if len(commits) == 2:
+            if len(commits) == 1:
                 raise apsw.FullError("database or disk is full")
             return False
 
@@ -270,6 +287,25 @@ class TestRecovery:
         assert list(await registry.unfinished()) == []
         found: Cell | None = await registry.read(lambda tx: tx.cells.find("cell"))
         assert found is not None
+        await registry.close()
+
+    async def test_of_more_events_than_may_wait_the_oldest_go_though_the_file_was_closed_between(
+        self, tmp_path: Path
+    ) -> None:
+        async def happen(tx: Any) -> None:
+            for number in range(600):
+                await tx.outbox.append({"number": number})
+
+        async with on_sqlite(tmp_path, outbox_rows=100) as unit:
+            for _ in range(4):
+                await unit.write(happen)
+            told = await unit.told(unit.contents)
+            assert 100 <= len(told) < 2_400
+            assert told[-1] == {"number": 599}
+        registry = open_registry(tmp_path, HandClock(), outbox_rows=100)
+        contents = registry.store.contents(unit.cell)
+        await contents.write(lambda tx: tx.outbox.append({"number": 600}))
+        assert await unit.told(contents) == [{"number": number} for number in range(501, 601)]
         await registry.close()
 
     async def test_time_goes_on_from_the_last_event_though_the_machine_was_set_back(self, tmp_path: Path) -> None:

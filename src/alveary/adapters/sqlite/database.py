@@ -22,6 +22,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import apsw
 
 from alveary.adapters.sqlite.queries import register
+from alveary.adapters.sqlite.writer import Collision, WriterConnection
 from alveary.adapters.waiting import Lasting, drive, outlast
 from alveary.errors import CELL_LOCKED, DISK_FULL, QUERY_TOO_LONG, Refusal
 
@@ -31,7 +32,6 @@ C = TypeVar("C", bound=apsw.Connection)
 
 GROUP_SIZE: Final = 256
 STREAM_BATCH: Final = 500
-_HELD_ROWS: Final = 500
 _STATEMENTS: Final = 128
 """How many prepared statements a connection keeps."""
 
@@ -148,66 +148,6 @@ class NearConnection(apsw.Connection):
         if self._reading:
             self._reading = False
             super().execute("COMMIT")
-
-
-class Collision(Exception):  # noqa: N818 - nobody hears of it
-    """What was held back cannot be written: an id or a key is taken."""
-
-
-class WriterConnection(apsw.Connection):
-    """A connection that holds new rows back while it is ``holding``: many go in by one statement.
-
-    They are written before any other statement is run, so that none can tell. What cannot be written by then is a
-    :class:`Collision`: the group is run again, holding nothing back.
-    """
-
-    def __init__(self, path: str, **options: Any) -> None:
-        """Open *path*; whose rows are held back says by ``write_held`` how they are written."""
-        super().__init__(path, **options)
-        self.holding = False
-        self.write_held: Callable[[list[Any]], None] = list.clear
-        self._held: list[Any] = []
-
-    def hold(self, row: object) -> None:
-        """Hold *row* back."""
-        self._held.append(row)
-        if len(self._held) >= _HELD_ROWS:
-            self.release()
-
-    def release(self) -> None:
-        """Write what is held back.
-
-        Raises:
-            Collision: some of it cannot be written.
-        """
-        if self._held:
-            held, self._held = self._held, []
-            self.write_held(held)
-
-    def forget(self) -> None:
-        """What is held back is not to be written."""
-        self._held = []
-
-    def begin(self, *, holding: bool) -> None:
-        """Begin a transaction, with nothing held back from another."""
-        self._held = []
-        self.holding = holding
-        super().execute("BEGIN IMMEDIATE")
-
-    def execute(  # type: ignore[override]  # what the unit uses of it
-        self, statement: str, bindings: Any = None
-    ) -> apsw.Cursor:
-        """Run *statement*, after what is held back."""
-        if self._held:
-            self.release()
-        return super().execute(statement, bindings)
-
-    def executemany(  # type: ignore[override]  # what the unit uses of it
-        self, statement: str, bindings: Any
-    ) -> apsw.Cursor:
-        """The same for each of *bindings*."""
-        self.release()
-        return super().executemany(statement, bindings)
 
 
 def connect(path: Path) -> apsw.Connection:
@@ -476,11 +416,9 @@ class Database(Generic[Tx]):
                 connection.begin(holding=apply == self._apply)
                 outcomes = [apply(body) for body in bodies]
                 tx.before_commit()
-                connection.execute("COMMIT")
+                connection.commit()
         except Exception:
-            connection.forget()
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            connection.rollback()
             tx.forget_all()
             raise
         # Twice: who still reads what was before must not take the new marks for its own, nor miss them later.

@@ -11,12 +11,13 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from alveary.adapters.sqlite.database import Collision, NearConnection, WriterConnection
+from alveary.adapters.sqlite.database import NearConnection
 from alveary.adapters.sqlite.indexes import LARGE_SET
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.queries import Compiler
+from alveary.adapters.sqlite.writer import Collision, WriterConnection
 from alveary.errors import ENTITY_EXISTS, Refusal
-from alveary.model.entities import Entity, EntityKind, JsonValue, Link
+from alveary.model.entities import Entity, EntityKind, Link
 from alveary.model.queries import Query
 from alveary.model.user_edm import SCHEMA_KINDS, Schema
 
@@ -25,12 +26,19 @@ _INSERT: Final = (
     "INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)"
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 )
-_INSERT_ALL: Final = (
-    "INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)"
-    " SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,"
-    " jsonb_extract(value, '$[7]'), value ->> 8, value ->> 9, value ->> 10, value ->> 11"
-    " FROM jsonb_each(?) ORDER BY jsonb_each.rowid"
-)
+_TAKE_IN: Final = """
+CREATE TEMP VIEW intake AS SELECT NULL AS entities, NULL AS events;
+CREATE TEMP TRIGGER take_in INSTEAD OF INSERT ON intake BEGIN
+  INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+      jsonb_extract(value, '$[7]'), value ->> 8, value ->> 9, value ->> 10, value ->> 11
+    FROM jsonb_each(new.entities) ORDER BY jsonb_each.rowid;
+  INSERT INTO outbox (created_ms, event)
+    SELECT value ->> 0, value ->> 1 FROM jsonb_each(new.events) ORDER BY jsonb_each.rowid;
+END;
+"""
+"""What makes one statement of all that creates add: nothing is in that view, its trigger shares out what comes."""
+
 _REFER_ALL: Final = (
     "INSERT OR IGNORE INTO ref (source, kind, target) SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?)"
 )
@@ -96,7 +104,8 @@ class SqliteEntities:
         self._answers = _Answers(connection) if isinstance(connection, NearConnection) else None
         self._writer = connection if isinstance(connection, WriterConnection) else None
         if self._writer is not None:
-            self._writer.write_held = self._add_all
+            self._writer.execute(_TAKE_IN)
+            self._writer.intake = self._add_all
 
     async def find(self, kind: EntityKind, scope: str, key: str) -> Entity | None:
         """The entity of that key."""
@@ -214,21 +223,26 @@ class SqliteEntities:
             self._marks.words.put(self._connection, entity)
         return added
 
-    def _add_all(self, entities: list[Entity]) -> None:
-        """Make new entities with their N:1 links, all by one statement.
+    def _add_all(self, entities: list[Entity], events: list[tuple[int, str]]) -> None:
+        """Make new entities with their N:1 links, and tell of *events*, by one statement if there are no links.
 
         Raises:
             Collision: an id or a key is taken.
         """
+        assert self._writer is not None
+        refs = [(each.id, kind, target) for each in entities for kind, target in each.refs]
+        worded = [each for each in entities if self._marks.words.has(each.scope)]
+        if refs or worded:
+            self._writer.enter()
+        rows = apsw.jsonb_encode(list(map(_columns, entities)))
         try:
-            self._connection.execute(_INSERT_ALL, (apsw.jsonb_encode(list(map(_columns, entities))),))
+            self._writer.execute_alone("INSERT INTO intake VALUES (?, ?)", (rows, apsw.jsonb_encode(events)))
         except apsw.ConstraintError:
             raise Collision from None
-        refs = [(each.id, kind, target) for each in entities for kind, target in each.refs]
         if refs:
-            self._connection.execute(_REFER_ALL, (apsw.jsonb_encode(refs),))
-        for each in entities:
-            self._marks.words.put(self._connection, each)
+            self._writer.execute(_REFER_ALL, (apsw.jsonb_encode(refs),))
+        for each in worded:
+            self._marks.words.put(self._writer, each)
 
     def _refer(self, entity: Entity) -> None:
         for kind, target in entity.refs:
@@ -438,7 +452,6 @@ _KINDS: Final[dict[str, EntityKind]] = {each.value: each for each in EntityKind}
 _REMEMBERED: Final = 10_000
 _ANSWER_ROWS: Final = 100
 _ANSWERED_ROWS: Final = 16_384
-_TRIMMED_EVERY: Final = 1024
 
 
 def _values(entity: Entity) -> tuple[str | int | bytes | None, ...]:
@@ -493,48 +506,3 @@ def _entity(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
         box,
         node,
     )
-
-
-class SqliteOutbox:
-    """What happened, in the order of its happening; the oldest go when more than *bound* wait.
-
-    Events are gathered, and written together when the transaction ends.
-    """
-
-    def __init__(self, connection: apsw.Connection, now_ms: Callable[[], int], bound: int) -> None:
-        self._connection = connection
-        self._now_ms = now_ms
-        self._bound = bound
-        self._gathered: list[tuple[int, str]] = []
-        self._kept = 0
-
-    async def append(self, event: dict[str, JsonValue]) -> None:
-        """Add an event; it is delivered after the transaction, at least once."""
-        self._gathered.append((self._now_ms(), orjson.dumps(event).decode()))
-
-    def keep_body(self) -> None:
-        """The events so far are of bodies that have succeeded."""
-        self._kept = len(self._gathered)
-
-    def forget_body(self) -> None:
-        """The events of the body under way did not happen."""
-        del self._gathered[self._kept :]
-
-    def forget_all(self) -> None:
-        """Nothing has happened."""
-        self._gathered.clear()
-        self._kept = 0
-
-    def write(self) -> None:
-        """Write what was gathered."""
-        if not self._gathered:
-            return
-        self._connection.execute(
-            "INSERT INTO outbox (created_ms, event) SELECT value ->> 0, value ->> 1"
-            " FROM jsonb_each(?) ORDER BY jsonb_each.rowid",
-            (apsw.jsonb_encode(self._gathered),),
-        )
-        seq = self._connection.last_insert_rowid()
-        if seq % _TRIMMED_EVERY < len(self._gathered):
-            self._connection.execute("DELETE FROM outbox WHERE seq <= ?", (seq - self._bound,))
-        self.forget_all()

@@ -11,11 +11,10 @@ import apsw
 
 from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite.cells import SqliteCells
-from alveary.adapters.sqlite.database import Seat, WriterConnection
+from alveary.adapters.sqlite.database import Seat
 from alveary.adapters.sqlite.entities import (
     SqliteEntities,
     SqliteLinks,
-    SqliteOutbox,
     SqlitePrincipals,
     SqliteSchemas,
 )
@@ -30,9 +29,11 @@ from alveary.adapters.sqlite.locks import SqliteLocks
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles, SqliteBoxes, SqliteNodes
 from alveary.adapters.sqlite.notes import SqliteNotes
+from alveary.adapters.sqlite.outbox import SqliteOutbox
 from alveary.adapters.sqlite.queues import SqliteQueues
 from alveary.adapters.sqlite.uploads import SqliteUploads
 from alveary.adapters.sqlite.usage import Gauge, SqliteUsage
+from alveary.adapters.sqlite.writer import WriterConnection
 from alveary.model.quotas import Quota
 
 

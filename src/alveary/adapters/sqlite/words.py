@@ -85,6 +85,10 @@ class WordIndexes:
         self._whole.add(scope)
         self._wanted.discard(scope)
 
+    def has(self, scope: str) -> bool:
+        """Whether there is one of that scope, whole or not."""
+        return scope in self._begun
+
     def put(self, connection: apsw.Connection, entity: Entity) -> None:
         """Put the words of *entity*, which has just been saved, in place of those it had, where they are indexed."""
         if entity.scope not in self._begun:
