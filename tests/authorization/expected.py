@@ -61,7 +61,7 @@ def challenges(said: Verdict, row: Row, rules: Rules, realm: str) -> tuple[str, 
     """What comes with *said*: how to do better, where it is a matter of who asks."""
     if said is ALLOWED or said.status != 401:
         return ()
-    takes_basic = row.path.startswith("nowhere") or (row.path.startswith("{box}") and rules.app is None)
+    takes_basic = row.path.startswith("{box}") and rules.app is None
     schemes = ("Bearer", "Basic") if takes_basic else ("Bearer",)
     return tuple(f'{scheme} realm="{realm}"' for scheme in schemes)
 
@@ -97,7 +97,7 @@ def _on_box(right: OnBox, who: Principal, rules: Rules) -> Verdict:
     refusal = _app_refusal(level, who, app)
     if refusal is not ALLOWED:
         return refusal
-    known = who if app is None else _unless_basic(who)
+    known = _unless_basic(who) if app is not None or "nowhere" in right.chain else who
     return ALLOWED if _granted(right.privilege, right.chain, known, rules) else _refusal(known)
 
 

@@ -22,12 +22,16 @@ class OnCell:
     privilege: str
 
 
-Place = Literal["cell", "box", "collection", "own", "sources", "source"]
-"""Where an ACL stands: on the cell, the box, a collection in it, a resource in that, and within a service."""
+Place = Literal["cell", "nowhere", "box", "collection", "own", "sources", "source"]
+"""Where an ACL stands: on the cell, the box, a collection in it, a resource in that, and within a service.
+
+Nothing stands on a box that is not there.
+"""
 
 Chain = tuple[Place, ...]
 
 CELL: Chain = ("cell",)
+NOWHERE: Chain = ("cell", "nowhere")
 BOX: Chain = ("cell", "box")
 COLLECTION: Chain = ("cell", "box", "collection")
 OWN: Chain = ("cell", "box", "collection", "own")
@@ -345,7 +349,7 @@ def _described_rows(path: str, chain: Chain) -> Iterator[Row]:
     yield Row("PROPPATCH", path, at(chain, "write-properties"), body=NONSENSE)
     yield Row("ACL", path, at(chain, "write-acl"), body=NONSENSE)
     yield Row("OPTIONS", path, at(chain, "read"))
-    yield Row("REPORT", path, NOTHING)
+    yield from (Row(method, path, at(chain, "read")) for method in ("REPORT", "MERGE"))
 
 
 def _transfer_rows(path: str) -> Iterator[Row]:
@@ -368,8 +372,8 @@ RESOURCES = ("file", *COLLECTIONS)
 
 def _file_rows() -> Iterator[Row]:
     yield from _box_rows("{box}", BOX)
-    yield from _box_rows("nowhere", CELL)
-    yield from _missing_rows("nowhere/file", CELL)
+    yield from _box_rows("nowhere", NOWHERE)
+    yield from _missing_rows("nowhere/file", NOWHERE)
     yield from _resource_rows("{box}/collection", COLLECTION)
     for kind in RESOURCES:
         yield from _resource_rows(f"{{box}}/collection/{kind}", OWN)

@@ -17,7 +17,7 @@ from alveary.http.response import Response
 from alveary.http.routing import EVERY_METHOD, Route, Routes
 from alveary.model.tree import NodeKind
 from alveary.usecases.access import BoxPath
-from alveary.usecases.boxes import takes_basic
+from alveary.usecases.boxes import offers_basic
 from alveary.usecases.files import PLAIN, face_of
 
 
@@ -54,7 +54,7 @@ async def in_box(call: Call, segments: tuple[str, ...]) -> Response:
     try:
         return await FACES[face.kind](call, path, face.depth)
     except Refusal as refusal:
-        if refusal.kind.status == HTTPStatus.UNAUTHORIZED and await takes_basic(call.ports, call.here, path.box):
+        if refusal.kind.status == HTTPStatus.UNAUTHORIZED and await offers_basic(call.ports, call.here, path.box):
             raise Refusal(refusal.kind, **{**refusal.params, "challenge": ("Bearer", "Basic")}) from None
         raise
 

@@ -90,6 +90,14 @@ class Box:
     version: int
 
 
+def takes_basic(box: Box | None) -> bool:
+    """Whether Basic authentication will do in *box*: where it is and belongs to no app.
+
+    One that is missing is as one of an app, so that nobody learns by it which apps there are.
+    """
+    return box is not None and box.schema is None
+
+
 @frozen
 class Place:
     """What a path leads to: the nodes found from the cell's own downwards, and the segments that lead nowhere.

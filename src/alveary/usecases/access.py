@@ -33,7 +33,7 @@ from alveary.model.entities import EntityKind
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import GRANTED_BY, READING, BoxPrivilege, CellPrivilege, Privilege
 from alveary.model.queries import Column, Compare, Comparison, Literal, Query
-from alveary.model.tree import Box, Node, Place
+from alveary.model.tree import Box, Node, Place, takes_basic
 from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import NodeReader, ReadTx
@@ -408,7 +408,7 @@ class Access:
             raise Refusal(PASSWORD_CHANGE_TOKEN)
         schema = place.box.schema if place.box else None
         self._require_schema(schema, chain)
-        known = self if schema is None else self._without_basic()
+        known = self if takes_basic(place.box) else self._without_basic()
         granting = GRANTED_BY[privilege]
         for node in reversed(chain):
             if node.acl.grants(granting, known.principals):

@@ -13,7 +13,7 @@ from alveary.model.edm_values import EdmType
 from alveary.model.entities import EntityKind
 from alveary.model.privileges import BoxPrivilege, CellPrivilege
 from alveary.model.queries import Column, Compare, Comparison, Literal, Query
-from alveary.model.tree import Box
+from alveary.model.tree import Box, takes_basic
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx, WriteTx
 from alveary.usecases.access import Access, BoxPath, Need
@@ -33,14 +33,13 @@ _BOUND: Final = (
 """The kinds of entities that go with the box they are bound to."""
 
 
-async def takes_basic(ports: Ports, cell: Cell, name: str) -> bool:
-    """Whether Basic authentication will do in the box of that name: where it belongs to no app."""
+async def offers_basic(ports: Ports, cell: Cell, name: str) -> bool:
+    """Whether who is not known may try Basic authentication in the box of that name."""
 
     async def find(tx: ReadTx) -> Box | None:
         return await tx.boxes.find(name)
 
-    box = await ports.store.contents(cell).read(find)
-    return box is None or box.schema is None
+    return takes_basic(await ports.store.contents(cell).read(find))
 
 
 async def is_installed(ports: Ports, cell: Cell, schema: str) -> bool:

@@ -13,15 +13,17 @@ from alveary.errors import METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, Refusal
 from alveary.http.call import Call
 from alveary.http.response import Response
 from alveary.usecases.access import BoxPath
+from alveary.usecases.boxes import READ
 
 PathHandler = Callable[[Call, BoxPath], Awaitable[Response]]
 
 
 async def report(call: Call, path: BoxPath) -> Response:
-    """REPORT: 501, whatever is there.
+    """REPORT: 501, whatever is there, for one who may read it.
 
     Source: Personium's REPORT on every resource.
     """
+    await call.access.require_at(call.ports, path, READ)
     raise Refusal(NOT_IMPLEMENTED)
 
 
@@ -64,6 +66,8 @@ async def serve(call: Call, path: BoxPath) -> Response:
     """Any method on ``{CellURL}{box}`` and on what is below it."""
     handler = (RESOURCE if path.segments else BOX).get(call.request.method)
     if handler is None:
+        # Who may not read here is not told by it whether another face answers below.
+        await call.access.require_at(call.ports, path, READ)
         raise Refusal(METHOD_NOT_ALLOWED)
     try:
         return await handler(locks.claiming(call), path)
