@@ -343,6 +343,22 @@ class TestAssociationEnds:
         assert od.related("Order('o')", "_Person") == []
         assert od.link("Person('a')", "Order('o')").status_code == 204
 
+    @pytest.mark.parametrize("new_name", ["a", "zz"])
+    @pytest.mark.parametrize("end", ["to-Person", "of-Person"])
+    @pytest.mark.parametrize("ends", [("0..1", "*"), ("*", "0..1"), ("0..1", "0..1")])
+    def test_a_renamed_end_of_a_relation_within_one_type_turns_no_link_around(
+        self, od: Collection, ends: tuple[str, str], end: str, new_name: str
+    ) -> None:
+        od.relate("Person", ends[0], "Person", ends[1])
+        for name in ("parent", "child"):
+            od.create("Person", __id=name)
+        assert od.link("Person('parent')", "Person('child')").status_code == 204
+        ways = [od.related(f"Person('{name}')", "_Person") for name in ("parent", "child")]
+        multiplicity = ends[0] if end == "to-Person" else ends[1]
+        body = {"Name": new_name, "Multiplicity": multiplicity, "_EntityType.Name": "Person"}
+        assert put(od, end_path("Person", end), **body).status_code == 204
+        assert [od.related(f"Person('{name}')", "_Person") for name in ("parent", "child")] == ways
+
     def test_a_relation_within_one_type_is_taken_away(self, od: Collection) -> None:
         od.relate("Person", "0..1", "Person", "*")
         assert od.call("DELETE", end_path("Person", "to-Person")).status_code == 204

@@ -174,7 +174,8 @@ class _Builder:
 
     def _navigations(self, entity: Entity) -> Iterable[Navigation]:
         seen: set[str] = set()
-        for end in self._owned.get(entity.id, ()):
+        # By age: of a relation within one type the older end is the near one, whatever the two are called by now.
+        for end in sorted(self._owned.get(entity.id, ()), key=lambda each: (each.published_ms, each.id)):
             other = self._ends.get(end.ref(EntityKind.ASSOCIATION_END) or "")
             if end.kind is not EntityKind.ASSOCIATION_END or other is None or other.scope not in self._names:
                 continue
