@@ -192,7 +192,8 @@ class TestLimits:
     @pytest.fixture(scope="class")
     @staticmethod
     def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
-        options = {"limits.expand_list_max": 2, "limits.expand_retrieve_max": 3, "limits.expand_top_max": 2}
+        most = {"list_max": 2, "retrieve_max": 3, "top_max": 2, "total_max": 6}
+        options = {f"limits.expand_{name}": value for name, value in most.items()}
         with running(tmp_path_factory.mktemp("expand") / "data", **options) as unit:
             made = shop(unit.cell())
             for name in ("a", "b", "c"):
@@ -216,3 +217,32 @@ class TestLimits:
         assert ids(first) == ["a", "b"]
         assert "__next" in first.json()["d"]
         assert ids(narrow.get("Person")) == ["a", "b", "c"]
+
+    @pytest.mark.parametrize(
+        ("path", "within", "beyond"),
+        [
+            ("Order('o0')", "_Product/_Order", "_Product/_Order,_Person"),
+            ("Person('a')", "_Order/_Person", "_Order/_Person/_Order"),
+        ],
+    )
+    def test_all_that_is_expanded_in_one_answer_is_bounded(
+        self, narrow: Collection, path: str, within: str, beyond: str
+    ) -> None:
+        assert narrow.get(path, expand=within).status_code == 200
+        refused = narrow.get(path, expand=beyond)
+        assert code(refused) == "PR400-OD-0039"
+        assert "6 related entities" in refused.text
+
+
+def test_an_answer_with_many_entities_is_as_one_with_few(unit: RunningUnit) -> None:
+    od = shop(unit.cell())
+    od.create("Person", __id="a")
+    for number in range(600):
+        od.post("Person('a')/_Order", {"__id": f"o{number:03}", "number": number})
+    listed = results(od.get("Order", top=600))
+    assert [each["__id"] for each in listed] == [f"o{number:03}" for number in range(600)]
+    assert listed == results(od.get("Order", top=500)) + results(od.get("Order", skip=500, top=100))
+    related = results(od.get("Person('a')", expand="_Order"))["_Order"]
+    assert sorted(related, key=lambda each: each["__id"]) == listed
+    assert od.get("Order", top=600, format="atom").text.count("<entry") == 600
+    assert len(results(od.get("Person('a')/$links/_Order", top=600))) == 600

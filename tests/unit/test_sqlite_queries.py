@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -285,6 +285,21 @@ class opened_again:  # noqa: N801 - used as a function is
 LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT count(*) FROM n"
 
 
+async def _many_short_ones(tx: Any) -> None:
+    for _ in range(300_000):
+        tx.connection.execute("SELECT 1")
+
+
+async def _one_remembered_often(tx: Any) -> None:
+    for _ in range(1_000_000):
+        assert await tx.entities.find(EntityKind.ROLE, "", "key")
+
+
+async def _long_functions(tx: Any) -> None:
+    numbers = "WITH n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 30)"
+    tx.connection.execute(f"{numbers} SELECT count(odata_toupper(? || x)) FROM n", ("あt" * 500_000,))
+
+
 class TestLongQueries:
     async def test_what_is_brief_stays_on_the_thread_of_the_loop(self, unit: Unit) -> None:
         threads: list[threading.Thread] = []
@@ -322,6 +337,26 @@ class TestLongQueries:
         assert await unit.contents.look(search) == 4 * LARGE_SET
         here = threading.current_thread()
         assert [each is here for each in threads] == [True, False]
+
+    @pytest.mark.parametrize(
+        "slow", [_many_short_ones, _one_remembered_often, _long_functions], ids=lambda each: each.__name__
+    )
+    async def test_what_no_single_step_shows_to_be_slow_leaves_it_and_ends_in_time(
+        self, tmp_path: Path, slow: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        async with on_sqlite(tmp_path, query_s=0.02) as unit:
+            await unit.write(lambda tx: tx.entities.save(Entity("role", EntityKind.ROLE, "", "key", 1, 1, 1)))
+            threads: list[threading.Thread] = []
+
+            async def look(tx: Any) -> None:
+                threads.append(threading.current_thread())
+                await slow(tx)
+
+            with pytest.raises(Refusal) as caught:
+                await unit.contents.look(look)
+            assert caught.value.kind is QUERY_TOO_LONG
+            here = threading.current_thread()
+            assert [each is here for each in threads] == [True, False]
 
     async def test_what_takes_too_long_is_refused_and_harms_nothing(self, tmp_path: Path) -> None:
         async def long(tx: Any) -> int:

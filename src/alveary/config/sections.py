@@ -301,6 +301,9 @@ class Limits(Section, frozen=True, kw_only=True):
         int,
         _option("Properties in $expand of one entity.", "odata.query.expand.property.maxnum.retrieve", ge=1),
     ] = 10
+    expand_total_max: Annotated[
+        int, _option("Related entities of one answer, however deep they are expanded.", ge=1)
+    ] = 20_000
     expand_depth: Annotated[int, _option("Navigation properties after one another in $expand.", ge=1, le=10)] = 3
     filter_terms: Annotated[
         int, _option("Comparisons, calls and arithmetic operations in a $filter.", ge=1, le=500)

@@ -73,7 +73,8 @@ async def retrieve(ports: Ports, access: Access, service: Service, address: Addr
     """The entity at *address*.
 
     Raises:
-        Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, ENTITY_KEY_UNREADABLE, NO_SUCH_ENTITY, EXPAND_UNKNOWN.
+        Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, ENTITY_KEY_UNREADABLE, NO_SUCH_ENTITY, EXPAND_UNKNOWN,
+            EXPAND_TOO_MANY, QUERY_TOO_LONG.
     """
 
     async def find(tx: ReadTx) -> Row:
@@ -86,7 +87,11 @@ async def retrieve(ports: Ports, access: Access, service: Service, address: Addr
         (found,) = await expanded(ports, tx, home, shown, options.expand, listed=False)
         return found
 
-    return await ports.store.contents(access.here).read(find)
+    return await (
+        ports.store.contents(access.here).look(find)
+        if options.expand
+        else ports.store.contents(access.here).read(find)
+    )
 
 
 async def change(

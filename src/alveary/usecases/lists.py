@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from alveary.errors import (
+    EXPAND_TOO_MANY,
     EXPAND_UNKNOWN,
     NO_SUCH_ASSOCIATION,
     NO_SUCH_ENTITY,
@@ -64,7 +65,7 @@ async def list_page(ports: Ports, access: Access, service: Service, name: str, o
 
     Raises:
         Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, FILTER_UNREADABLE and what else is wrong with a filter,
-            ORDERBY_UNREADABLE, ORDERBY_LIST, EXPAND_UNKNOWN, QUERY_VALUE, QUERY_TOO_LONG.
+            ORDERBY_UNREADABLE, ORDERBY_LIST, EXPAND_UNKNOWN, EXPAND_TOO_MANY, QUERY_VALUE, QUERY_TOO_LONG.
     """
 
     async def find(tx: ReadTx) -> Page:
@@ -299,25 +300,40 @@ async def expanded(
     """*found* with the entities in place that *expands* name; *listed*: they are of a list, which bounds them more.
 
     Raises:
-        Refusal: EXPAND_UNKNOWN.
+        Refusal: EXPAND_UNKNOWN, EXPAND_TOO_MANY.
     """
-    if not expands or not found:
+    if not expands:
         return list(found)
     limits = ports.config.limits
     most = limits.expand_list_max if listed else limits.expand_retrieve_max
-    return [await _expand_row(ports, tx, home, row, expands, most, listed=listed) for row in found]
+    return await _Expansion(tx, home, most, limits.expand_total_max).of(found, expands)
 
 
-async def _expand_row(
-    ports: Ports, tx: HasEntities, home: Home, row: Row, expands: Sequence[Expand], most: int, *, listed: bool
-) -> Row:
-    related: dict[str, tuple[Row, ...]] = {}
-    for each in expands:
-        way = row.entity_set.navigation(each.name)
-        if way is None:
-            raise Refusal(EXPAND_UNKNOWN, name=each.name)
-        target = home.named(way.target)
-        query = replace(linked(target, way, row.id), order=NEWEST_FIRST, top=most)
-        found = await rows.show(tx, home, target, await tx.entities.query(query))
-        related[each.name] = tuple(await expanded(ports, tx, home, found, each.children, listed=listed))
-    return replace(row, related=related)
+class _Expansion:
+    """The related entities of one answer being found, which all of them together are bounded by."""
+
+    def __init__(self, tx: HasEntities, home: Home, most: int, total: int) -> None:
+        """*most* of one entity along one way, *total* in all."""
+        self._tx = tx
+        self._home = home
+        self._most = most
+        self._total = total
+        self._left = total
+
+    async def of(self, found: Sequence[Row], expands: Sequence[Expand]) -> list[Row]:
+        return [await self._of_row(row, expands) for row in found] if expands else list(found)
+
+    async def _of_row(self, row: Row, expands: Sequence[Expand]) -> Row:
+        related: dict[str, tuple[Row, ...]] = {}
+        for each in expands:
+            way = row.entity_set.navigation(each.name)
+            if way is None:
+                raise Refusal(EXPAND_UNKNOWN, name=each.name)
+            target = self._home.named(way.target)
+            query = replace(linked(target, way, row.id), order=NEWEST_FIRST, top=self._most)
+            found = await rows.show(self._tx, self._home, target, await self._tx.entities.query(query))
+            self._left -= len(found)
+            if self._left < 0:
+                raise Refusal(EXPAND_TOO_MANY, limit=self._total, what="related entities")
+            related[each.name] = tuple(await self.of(found, each.children))
+        return replace(row, related=related)

@@ -254,8 +254,10 @@ def render_entities(rows: Sequence[Row], view: View, *, count: int | None, next_
     """A list of entities; how many there are in all, and where the list goes on, when given."""
     if view.select is not None or any(row.related for row in rows):
         related = view.whole()
-        return _list([_entity(row, view, related) for row in rows], count, next_url)
-    return b"".join((b'{"d":{"results":[', b",".join([_spelled(row, view) for row in rows]), _tail(count, next_url)))
+        texts = [_dump(_entity(row, view, related)) for row in rows]
+    else:
+        texts = [_spelled(row, view) for row in rows]
+    return b"".join((b'{"d":{"results":[', b",".join(texts), _tail(count, next_url)))
 
 
 def render_links(rows: Iterable[Row], view: View, count: int | None, *, to_one: bool = False) -> bytes:

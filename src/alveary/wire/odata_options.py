@@ -188,7 +188,7 @@ def _expand(raw: str | None, most: int, deepest: int) -> tuple[Expand, ...]:
             count += name not in here
             here = here.setdefault(name, {})
     if count > most:
-        raise Refusal(EXPAND_TOO_MANY, limit=most)
+        raise Refusal(EXPAND_TOO_MANY, limit=most, what="navigation properties")
     return _expands(tree)
 
 

@@ -9,6 +9,8 @@ belong here: tables.
 from __future__ import annotations
 
 import asyncio
+import math
+import sys
 import threading
 import time
 from collections import deque
@@ -105,33 +107,58 @@ class Seat(Enum):
     FAR = auto()
 
 
-class NearConnection(apsw.Connection):
-    """A connection whose read transaction begins with its first statement: what is remembered costs none.
+_execute: Final = apsw.Connection.execute
 
-    The transaction goes on from one reader to the next until :meth:`end`; ``serial`` tells it from others, so that
-    what was asked within it need not be asked again. While a reader is ``brief``, what takes
-    longer than a few milliseconds is given up with ``apsw.InterruptError``.
+
+class ReadConnection(apsw.Connection):
+    """A connection to read by, which gives up with ``apsw.InterruptError`` what takes longer than it may.
+
+    It looks at the time before each statement, at each call of a function of ours, and now and then within a
+    statement: a thousand short ones are one long query to who waits.
     """
 
-    serial = 0
-    _brief = False
-    _reading = False
-    _ticks = 0
-    _until_s = 0.0
-
-    def tick(self) -> bool:
-        """Whether to give up, asked every ``_TICK_STEPS`` steps."""
-        self._ticks += 1
-        return self._brief and (self._ticks > _BRIEF_TICKS or time.monotonic() > self._until_s)
+    def __init__(self, path: Path) -> None:
+        """Open *path*."""
+        super().__init__(str(path), statementcachesize=_STATEMENTS)
+        self.set_progress_handler(self._tick, _TICK_STEPS)
+        self._until_s = math.inf
+        self._ticks = 0
 
     @contextmanager
-    def brief(self) -> Iterator[None]:
-        """Within the block, the time of readers is short."""
-        self._brief, self._ticks, self._until_s = True, 0, time.monotonic() + _BRIEF_S
+    def within(self, duration_s: float, ticks: int = sys.maxsize) -> Iterator[None]:
+        """Within the block, what is read takes *duration_s* and *ticks* times ``_TICK_STEPS`` steps at the most."""
+        self._until_s, self._ticks = time.monotonic() + duration_s, ticks
         try:
             yield
         finally:
-            self._brief = False
+            self._until_s = math.inf
+
+    def check(self) -> None:
+        """Give up if the time is over."""
+        if time.monotonic() > self._until_s:
+            raise apsw.InterruptError
+
+    def _tick(self) -> bool:
+        self._ticks -= 1
+        return self._until_s < math.inf and (self._ticks < 0 or time.monotonic() > self._until_s)
+
+    def execute(  # type: ignore[override]  # what the unit uses of it
+        self, statement: str, bindings: Any = None
+    ) -> apsw.Cursor:
+        """Run *statement*."""
+        self.check()
+        return _execute(self, statement, bindings)
+
+
+class NearConnection(ReadConnection):
+    """A connection whose read transaction begins with its first statement: what is remembered costs none.
+
+    The transaction goes on from one reader to the next until :meth:`end`; ``serial`` tells it from others, so that
+    what was asked within it need not be asked again.
+    """
+
+    serial = 0
+    _reading = False
 
     def execute(  # type: ignore[override]  # what the unit uses of it
         self, statement: str, bindings: Any = None
@@ -139,15 +166,16 @@ class NearConnection(apsw.Connection):
         """Run *statement* within the read transaction."""
         if not self._reading:
             self._reading = True
-            super().execute("BEGIN")
-        return super().execute(statement, bindings)
+            _execute(self, "BEGIN")
+        self.check()
+        return _execute(self, statement, bindings)
 
     def end(self) -> None:
         """End the read transaction, if one was begun."""
         self.serial += 1
         if self._reading:
             self._reading = False
-            super().execute("COMMIT")
+            _execute(self, "COMMIT")
 
 
 def connect(path: Path) -> apsw.Connection:
@@ -157,9 +185,12 @@ def connect(path: Path) -> apsw.Connection:
 
 def _prepared(connection: C) -> C:
     connection.set_busy_timeout(10_000)
-    register(connection)
+    if isinstance(connection, ReadConnection):
+        register(connection, connection.check)
+    else:
+        register(connection)
     for pragma in _PRAGMAS:
-        apsw.Connection.execute(connection, pragma)
+        _execute(connection, pragma)
     return connection
 
 
@@ -202,11 +233,10 @@ class Database(Generic[Tx]):
         self._on_garbage = on_garbage
         self._connection = _prepared(WriterConnection(str(path), statementcachesize=_STATEMENTS))
         self._tx = transaction(self._connection, Seat.WRITER)
-        self._near = _prepared(NearConnection(str(path), statementcachesize=_STATEMENTS))
-        self._near.set_progress_handler(self._near.tick, _TICK_STEPS)
+        self._near = _prepared(NearConnection(path))
         self._near_tx = transaction(self._near, Seat.NEAR)
         self._changes, self._near_changes = 0, -1
-        self._idle: list[tuple[apsw.Connection, Tx]] = []
+        self._idle: list[tuple[ReadConnection, Tx]] = []
         self._queue: deque[tuple[Callable[[Tx], Awaitable[Any]], Lasting[Any]]] = deque()
         self._guard = threading.Lock()
         self._draining = False
@@ -240,7 +270,7 @@ class Database(Generic[Tx]):
         Raises:
             Refusal: QUERY_TOO_LONG when it takes more than *within_s*.
         """
-        with suppress(apsw.InterruptError), self._near.brief():
+        with suppress(apsw.InterruptError), self._near.within(_BRIEF_S, _BRIEF_TICKS):
             return drive(body(self._near_by()))
         with self.held():
             return await self._beside(self._scan, body, within_s)
@@ -250,23 +280,17 @@ class Database(Generic[Tx]):
         with self.held():
             return await self._beside(self._scan, body)
 
-    def _scan(self, body: Callable[[Tx], Awaitable[T]], within_s: float | None = None) -> T:
-        with self._far() as tx:
-            if within_s is None:
-                return drive(body(tx))
-            connection: apsw.Connection = tx.connection
-            end_s = time.monotonic() + within_s
-            connection.set_progress_handler(lambda: time.monotonic() > end_s, _TICK_STEPS)
+    def _scan(self, body: Callable[[Tx], Awaitable[T]], within_s: float = math.inf) -> T:
+        with self._far() as (connection, tx):
             try:
-                return drive(body(tx))
+                with connection.within(within_s):
+                    return drive(body(tx))
             except apsw.InterruptError:
                 raise Refusal(QUERY_TOO_LONG) from None
-            finally:
-                connection.set_progress_handler(None)
 
     async def stream(self, rows: Callable[[Tx], AsyncIterator[T]]) -> AsyncIterator[list[T]]:
         """What *rows* yields, in batches, each fetched beside other requests."""
-        with self.held(), self._far() as tx:
+        with self.held(), self._far() as (_, tx):
             source = rows(tx)
             while batch := await self._beside(_take, source, STREAM_BATCH):
                 yield batch
@@ -276,16 +300,16 @@ class Database(Generic[Tx]):
         return await outlast(asyncio.get_running_loop().run_in_executor(self._long_threads, work, *args))
 
     @contextmanager
-    def _far(self) -> Iterator[Tx]:
+    def _far(self) -> Iterator[tuple[ReadConnection, Tx]]:
         with self._guard:
             pair = self._idle.pop() if self._idle else None
         if pair is None:
-            connection = connect(self.path)
+            connection = _prepared(ReadConnection(self.path))
             pair = connection, self._transaction(connection, Seat.FAR)
         pair[1].refresh()
         pair[0].execute("BEGIN")
         try:
-            yield pair[1]
+            yield pair
         finally:
             pair[0].execute("ROLLBACK")
             with self._guard:

@@ -66,6 +66,7 @@ class _Answers:
 
     def get(self, question: Hashable) -> list[Entity] | None:
         """What was found, None when that was not asked yet."""
+        self._connection.check()
         if self._serial != self._connection.serial:
             self._serial = self._connection.serial
             self._forget()

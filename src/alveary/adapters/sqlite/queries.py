@@ -6,7 +6,7 @@ What does not belong here: running them, and which indexes there are (``indexes`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,11 +69,19 @@ _LINKED_BY_EITHER_END: Final = """id IN (
   SELECT id2 FROM link WHERE id1 = ? AND type2 = ? UNION ALL SELECT id1 FROM link WHERE id2 = ? AND type1 = ?)"""
 
 
-def register(connection: apsw.Connection) -> None:
-    """Let *connection* compute what queries ask for."""
+def register(connection: apsw.Connection, check: Callable[[], None] = lambda: None) -> None:
+    """Let *connection* compute what queries ask for; each call begins with *check*, which may give up."""
+
+    def checked(compute: Callable[..., Any]) -> Callable[..., Any]:
+        def compute_if_time(*arguments: Any) -> Any:
+            check()
+            return compute(*arguments)
+
+        return compute_if_time
+
     for name, function in FUNCTIONS.items():
-        connection.create_scalar_function(f"odata_{name}", function.of, deterministic=True)
-    connection.create_scalar_function("odata_words", _holds_words, 2, deterministic=True)
+        connection.create_scalar_function(f"odata_{name}", checked(function.of), deterministic=True)
+    connection.create_scalar_function("odata_words", checked(_holds_words), 2, deterministic=True)
 
 
 def _holds_words(*arguments: Any) -> bool:

@@ -5,7 +5,9 @@ What does not belong here: which use case is called.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -29,6 +31,9 @@ _JSON_LIST: Final = {**_VERSION, "content-type": "application/json;charset=utf-8
 _ENTRY: Final = {**_VERSION, "content-type": "application/atom+xml;type=entry;charset=utf-8"}
 _FEED: Final = {**_VERSION, "content-type": "application/atom+xml;type=feed;charset=utf-8"}
 _TEXT: Final = {**_VERSION, "content-type": "text/plain;charset=utf-8"}
+
+_AT_ONCE: Final = 500
+"""How many entities are rendered on the event loop's thread, which takes some milliseconds."""
 
 NO_CONTENT: Final = Response(204, _VERSION)
 
@@ -85,24 +90,42 @@ def created(call: Call, site: Site, row: Row, answer: Answer) -> Response:
     return Response(201, {**_JSON, **head}, odata_json.render_entity(row, how))
 
 
-def one(call: Call, row: Row, how: View, answer: Answer) -> Response:
+async def one(call: Call, row: Row, how: View, answer: Answer) -> Response:
     """200 with one entity, 304 when the client has it already."""
     etag = etag_of(row)
     if is_unchanged(call.request.headers, etag):
         return Response(304, {"etag": str(etag)})
-    if answer.format is Format.ATOM:
-        return Response(200, {**_ENTRY, "etag": str(etag)}, odata_atom.render_entry(row, how))
-    return Response(200, {**_JSON, "etag": str(etag)}, odata_json.render_entity(row, how))
+    atom = answer.format is Format.ATOM
+    render = odata_atom.render_entry if atom else odata_json.render_entity
+    body = render(row, how) if not row.related else await _rendered([row], partial(render, row, how))
+    return Response(200, {**(_ENTRY if atom else _JSON), "etag": str(etag)}, body)
 
 
-def many(call: Call, title: str, page: Page, how: View, answer: Answer, path: str) -> Response:
+async def many(call: Call, title: str, page: Page, how: View, answer: Answer, path: str) -> Response:
     """200 with a list of entities; *path* is what the list's URL has below that of the service."""
+    rows, count = page.rows, page.count
     next_url = None if page.next_token is None else _next(call, how.service_url + path, page.next_token)
+
+    def feed() -> bytes:
+        return odata_atom.render_feed(rows, how, title, count=count, next_url=next_url, path=path)
+
+    def results() -> bytes:
+        return odata_json.render_entities(rows, how, count=count, next_url=next_url)
+
     if answer.format is Format.ATOM:
-        feed = odata_atom.render_feed(page.rows, how, title, count=page.count, next_url=next_url, path=path)
-        return Response(200, _FEED, feed)
-    body = odata_json.render_entities(page.rows, how, count=page.count, next_url=next_url)
-    return Response(200, _JSON_LIST, body)
+        return Response(200, _FEED, await _rendered(rows, feed))
+    return Response(200, _JSON_LIST, await _rendered(rows, results))
+
+
+async def _rendered(rows: Sequence[Row], render: Callable[[], bytes]) -> bytes:
+    """What *render* makes of *rows*: beside other requests where they, and what is expanded of them, are many."""
+    if len(rows) <= _AT_ONCE and sum(map(_size, rows)) <= _AT_ONCE:
+        return render()
+    return await asyncio.to_thread(render)
+
+
+def _size(row: Row) -> int:
+    return 1 + sum(_size(each) for related in row.related.values() for each in related) if row.related else 1
 
 
 def _next(call: Call, url: str, token: str) -> str:
@@ -117,9 +140,10 @@ def changed(row: Row) -> Response:
     return Response(204, {**_VERSION, "etag": str(etag_of(row))})
 
 
-def uris(page: Page, how: View, *, to_one: bool) -> Response:
+async def uris(page: Page, how: View, *, to_one: bool) -> Response:
     """200 with the URLs of a list of entities."""
-    return Response(200, _JSON_LIST, odata_json.render_links(page.rows, how, page.count, to_one=to_one))
+    render = partial(odata_json.render_links, page.rows, how, page.count, to_one=to_one)
+    return Response(200, _JSON_LIST, await _rendered(page.rows, render))
 
 
 def text(body: bytes) -> Response:

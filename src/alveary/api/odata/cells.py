@@ -48,7 +48,7 @@ async def list_page(call: Call, site: Site, name: str) -> Response:
     answer = wanted(call, call.query)
     options = ListOptions.parse(call.query, call.ports.config.limits)
     page = await cells.list_page(call.ports, call.access, options)
-    return many(call, name, page, view(call, site, answer, options.select), answer, name)
+    return await many(call, name, page, view(call, site, answer, options.select), answer, name)
 
 
 async def count(call: Call, site: Site, name: str) -> Response:
@@ -78,7 +78,7 @@ async def retrieve(call: Call, site: Site, address: Address) -> Response:
     answer = wanted(call, call.query)
     options = EntityOptions.parse(call.query, call.ports.config.limits)
     row = await cells.retrieve(call.ports, call.access, key_of(call.ports, CELL, address.key))
-    return one(call, row, view(call, site, answer, options.select), answer)
+    return await one(call, row, view(call, site, answer, options.select), answer)
 
 
 async def update(call: Call, site: Site, address: Address) -> Response:

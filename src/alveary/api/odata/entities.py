@@ -58,7 +58,7 @@ async def list_page(call: Call, site: Site, name: str) -> Response:
     answer = wanted(call, call.query)
     options = ListOptions.parse(call.query, call.ports.config.limits)
     page = await lists.list_page(call.ports, call.access, site.service, name, options)
-    return many(call, name, page, view(call, site, answer, options.select), answer, name)
+    return await many(call, name, page, view(call, site, answer, options.select), answer, name)
 
 
 async def count(call: Call, site: Site, name: str) -> Response:
@@ -88,7 +88,7 @@ async def retrieve(call: Call, site: Site, address: Address) -> Response:
     answer = wanted(call, call.query)
     options = EntityOptions.parse(call.query, call.ports.config.limits)
     row = await entities.retrieve(call.ports, call.access, site.service, address, options)
-    return one(call, row, view(call, site, answer, options.select), answer)
+    return await one(call, row, view(call, site, answer, options.select), answer)
 
 
 async def retrieve_property(call: Call, site: Site, address: Address, path: tuple[str, ...]) -> Response:

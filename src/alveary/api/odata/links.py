@@ -81,7 +81,7 @@ async def list_uris(call: Call, site: Site, way: Way) -> Response:
     page, navigation = await lists.list_links(
         call.ports, call.access, site.service, way.source, way.navigation, options
     )
-    return uris(page, view(call, site, answer), to_one=navigation.to_one)
+    return await uris(page, view(call, site, answer), to_one=navigation.to_one)
 
 
 async def list_entities(call: Call, site: Site, way: Way) -> Response:
@@ -99,8 +99,8 @@ async def list_entities(call: Call, site: Site, way: Way) -> Response:
     if navigation.to_one and answer.shape == V2:
         if not page.rows:
             raise Refusal(NO_SUCH_ENTITY)
-        return one(call, page.rows[0], how, answer)
-    return many(call, way.navigation, page, how, answer, way.path)
+        return await one(call, page.rows[0], how, answer)
+    return await many(call, way.navigation, page, how, answer, way.path)
 
 
 async def count(call: Call, site: Site, way: Way) -> Response:
