@@ -261,10 +261,34 @@ class TestPages:
             "e30",
             "日本",
             "A" * 10_000,
+            ".",
+            ".i04",
+            ".日本",
         ],
     )
     def test_a_token_that_is_none_is_refused(self, paged: Collection, bad: str) -> None:
         assert code(paged.get("Item", skiptoken=bad)) == "PR400-OD-0029"
+
+    def test_values_that_are_too_long_for_a_url_are_found_again(self, paged: Collection) -> None:
+        paged.entity_type("Long", s="Edm.String")
+        for number in range(10):
+            paged.create("Long", __id=f"l{number}", s="長" * 17_000 + str(number % 3))
+        first = paged.get("Long", orderby="s desc", filter="startswith(s,'長')")
+        assert len(first.json()["d"]["__next"]) < 500
+        found = [each for page in follow(paged, first) for each in ids(page)]
+        assert found == ["l2", "l5", "l8", "l1", "l4", "l7", "l0", "l3", "l6", "l9"]
+        (token,) = parse_qs(urlsplit(first.json()["d"]["__next"]).query)["$skiptoken"]
+        paged.call("DELETE", f"Long('{ids(first)[-1]}')")
+        assert code(paged.get("Long", orderby="s desc", skiptoken=token)) == "PR400-OD-0029"
+
+    def test_the_token_of_an_entity_is_of_its_set(self, paged: Collection) -> None:
+        paged.entity_type("Longer", s="Edm.String")
+        for number in range(10):
+            paged.create("Longer", __id=f"l{number}", s="長" * 10_000 + str(number))
+        url = paged.get("Longer", orderby="s").json()["d"]["__next"]
+        (token,) = parse_qs(urlsplit(url).query)["$skiptoken"]
+        assert ids(paged.get("Longer", orderby="s", skiptoken=token)) == ["l4", "l5", "l6", "l7"]
+        assert code(paged.get("Item", orderby="s", skiptoken=token)) == "PR400-OD-0029"
 
     def test_a_token_is_of_its_order(self, paged: Collection) -> None:
         url = paged.get("Item", orderby="s").json()["d"]["__next"]

@@ -15,6 +15,7 @@ from alveary.errors import (
     NO_SUCH_ASSOCIATION,
     NO_SUCH_ENTITY,
     NO_SUCH_NAVIGATION,
+    QUERY_VALUE,
     Kind,
     Refusal,
 )
@@ -40,6 +41,10 @@ _THEN: Final = (
     Order(Column(EdmType.STRING, Source.ID)),
 )
 """What every list is sorted by in the end, so that the next page begins where this one ends."""
+
+_TOKEN_CHARS: Final = 2_000
+_BY_ID: Final = "."
+"""Begins a token that holds an id, which is no letter of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +232,36 @@ def page_of(part: Query, found: list[Row], options: ListOptions, counted: int | 
     if options.top is not None or part.top is None or len(found) < part.top:
         return Page(found, counted)
     shown = found[:-1]
-    values = [_value_at(each.column, shown[-1]) for each in (*part.order, *_THEN)]
-    return Page(shown, counted, encode_token(values))
+    token = _token(part, shown[-1])
+    # What is too long for a URL is looked up again by the id.
+    return Page(shown, counted, token if len(token) <= _TOKEN_CHARS else f"{_BY_ID}{shown[-1].id}")
+
+
+def _token(query: Query, last: Row) -> str:
+    return encode_token([_value_at(each.column, last) for each in (*query.order, *_THEN)])
+
+
+async def _with_token(
+    tx: HasEntities, home: Home, entity_set: EntitySet, query: Query, options: ListOptions
+) -> ListOptions:
+    """*options* with the values in the token of a page where it has an id in their place.
+
+    Raises:
+        Refusal: QUERY_VALUE when there is no such entity any more.
+    """
+    token = options.skiptoken
+    if token is None or not token.startswith(_BY_ID):
+        return options
+    last = await tx.entities.get(token.removeprefix(_BY_ID))
+    if (
+        last is None
+        or last.kind is not query.kind
+        or query.scope not in {None, last.scope}
+        or query.node not in {None, last.node}
+    ):
+        raise Refusal(QUERY_VALUE, name="$skiptoken", value=token)
+    (row,) = await rows.show(tx, home, entity_set, [last])
+    return replace(options, skiptoken=_token(query, row))
 
 
 def _top(ports: Ports, options: ListOptions) -> int:
@@ -246,7 +279,7 @@ async def _page(
         await access.require_in(tx, service, concern, Doing.READ)
     query = query_of(ports, entity_set, options, target.along, home.node)
     counted = await tx.entities.matching(query) if options.count else None
-    part = part_of(ports, query, options)
+    part = part_of(ports, query, await _with_token(tx, home, entity_set, query, options))
     found = await rows.show(tx, home, entity_set, await tx.entities.query(part))
     page = page_of(part, found, options, counted)
     return replace(page, rows=await expanded(ports, tx, home, page.rows, options.expand, listed=True))
