@@ -82,6 +82,7 @@ class TestManyToMany:
             ("GET", f"$links/_{target}{KEYS[target]}", "PR400-OD-0010"),
             ("GET", f"_{target}{KEYS[target]}", "PR400-OD-0010"),
             ("POST", f"_{target}{KEYS[target]}", "PR400-OD-0010"),
+            ("GET", f"_{target}{KEYS[target]}/$count", "PR400-OD-0010"),
             ("DELETE", f"$links/_{target}", "PR400-OD-0011"),
             ("PUT", f"$links/_{target}", "PR400-OD-0011"),
             ("PUT", f"$links/_{target}{KEYS[target]}", "PR501-MC-0001"),

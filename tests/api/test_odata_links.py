@@ -203,6 +203,8 @@ class TestLinking:
             ("DELETE", "A('a1')/$links/_B(1)", "PR400-OD-0028"),
             ("GET", "A('a1')/_B('b1')", "PR400-OD-0010"),
             ("POST", "A('a1')/_B('b1')", "PR400-OD-0010"),
+            ("GET", "A('a1')/_B('b1')/$count", "PR400-OD-0010"),
+            ("GET", "A('a1')/_B(b1)/$count", "PR400-OD-0010"),
             ("GET", "A(a1)/$links/_B", "PR400-OD-0004"),
             ("GET", "A(a1)/_B", "PR400-OD-0004"),
             ("POST", "A(a1)/_B", "PR400-OD-0004"),

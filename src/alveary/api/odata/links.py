@@ -108,6 +108,7 @@ async def count(call: Call, site: Site, way: Way) -> Response:
 
     Source: OData V2; Personium has none.
     """
+    await _refuse_key(call, site, way, Doing.READ)
     options = ListOptions.parse({**call.query, "$inlinecount": "allpages", "$top": "0"}, call.ports.config.limits)
     page, _ = await lists.list_related(call.ports, call.access, site.service, way.source, way.navigation, options)
     return text(odata_json.render_count(page.count or 0))
