@@ -159,6 +159,13 @@ class TestFiles:
         found = [cell.call("PUT", "__/a", content=b"1", headers={"If-None-Match": "*"}) for _ in range(2)]
         assert [answer.status_code for answer in found] == [201, 412]
 
+    def test_a_condition_that_cannot_be_read_is_412_and_keeps_the_old_file(self, cell: Site) -> None:
+        etag = cell.call("PUT", "__/a", content=b"old").headers["etag"]
+        for condition in ({"If-Match": f"{etag}x"}, {"If-None-Match": "x"}, {"If-None-Match": '"1-1";q=1'}):
+            answer = cell.call("PUT", "__/a", content=b"new", headers=condition)
+            assert code(answer) == (412, "PR412-DV-0001"), condition
+        assert cell.call("GET", "__/a", headers={"If-None-Match": f"{etag}x"}).content == b"old"
+
     def test_if_none_match_on_get_is_304_with_the_etag(self, cell: Site) -> None:
         etag = cell.call("PUT", "__/a", content=b"1").headers["etag"]
         answer = cell.call("GET", "__/a", headers={"If-None-Match": etag})

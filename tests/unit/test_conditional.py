@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alveary.errors import ETAG_MISMATCH, Refusal
-from alveary.http.conditional import change_condition, read_condition
+from alveary.http.conditional import change_condition, is_unchanged, read_condition
 from alveary.wire.etags import ETag
 
 CURRENT = ETag(2, 784111777500)
@@ -31,3 +31,8 @@ def test_a_reader_is_not_refused_for_having_it_already() -> None:
         read_condition({"if-match": OTHER}).check(CURRENT)
     with pytest.raises(Refusal):
         read_condition({"if-unmodified-since": BEFORE}).check(CURRENT)
+
+
+@pytest.mark.parametrize("tags", ['"2-784111777500"x', '*, "2-784111777500"', "2-784111777500"])
+def test_what_is_no_list_of_tags_spares_no_reader_the_body(tags: str) -> None:
+    assert not is_unchanged({"if-none-match": tags}, CURRENT)

@@ -50,7 +50,14 @@ def test_if_match_and_if_none_match_are_opposites_but_for_a_weak_tag_without_its
 
 
 @pytest.mark.parametrize(
-    "raw", ['"3-784111777500"', 'W/"3-784111777500"', ' "1-1", "3-784111777500"', '"a,b",W/"3-784111777500"']
+    "raw",
+    [
+        '"3-784111777500"',
+        'W/"3-784111777500"',
+        ' "1-1", "3-784111777500"',
+        '"a,b",W/"3-784111777500"',
+        ', "3-784111777500"\t,,',
+    ],
 )
 def test_if_match_takes_lists_and_weak_spellings(raw: str) -> None:
     assert passes(Precondition.parse(raw), CURRENT)
@@ -60,6 +67,38 @@ def test_if_match_takes_lists_and_weak_spellings(raw: str) -> None:
 @pytest.mark.parametrize("raw", ['"3-1"', "3-784111777500", "", '"*"', "garbage", '"3-784111777500'])
 def test_if_match_that_names_something_else_is_a_mismatch(raw: str) -> None:
     assert not passes(Precondition.parse(raw), CURRENT)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '"3-784111777500"x',
+        'x"3-784111777500"',
+        'xW/"3-784111777500"',
+        'w/"3-784111777500"',
+        'W/ "3-784111777500"',
+        '"3-784111777500";q=1',
+        '"3-784111777500" "1-1"',
+        '"1-1""3-784111777500"',
+        '"1-1"; "3-784111777500"',
+        '"1-1", x, "3-784111777500"',
+        '*, "3-784111777500"',
+        '"3-784111777500", *',
+        '""3-784111777500"',
+        '"3-784111777500", "',
+        "**",
+    ],
+)
+def test_what_is_no_list_of_tags_is_a_mismatch_for_if_match_and_if_none_match(raw: str) -> None:
+    for current in (CURRENT, ETag(3, 784111777500, weak=True), ETag(1, 1), None):
+        assert not passes(Precondition.parse(raw), current)
+        assert not passes(Precondition.parse(None, raw), current)
+
+
+@pytest.mark.parametrize("start", ["", '"a"', '"a",', '"'])
+@pytest.mark.parametrize("part", [" ", ",", " ,", '"', '"" ', '"",', 'W/"",', "W/"])
+def test_no_length_of_rubbish_takes_forever(start: str, part: str) -> None:
+    assert not passes(Precondition.parse(start + part * 300_000 + "x"), CURRENT)
 
 
 def test_if_match_star_or_none_creates_or_replaces() -> None:

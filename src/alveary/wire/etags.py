@@ -16,6 +16,9 @@ from alveary.wire.http_dates import parse_http_date
 
 _OURS: Final = re.compile(r'(W/)?"([0-9]{1,18})-([0-9]{1,18})"')
 _TAG: Final = re.compile(r'(W/)?("[^"]*")')
+_ITEM: Final = r'[ \t]*+(?:(?:W/)?"[^"]*+"[ \t]*+)?+'
+_LIST: Final = re.compile(rf"{_ITEM}(?:,{_ITEM})*+")
+"""Tags with commas between them, or commas alone. Nothing is tried twice, however long what a client sends is."""
 
 
 @frozen
@@ -46,19 +49,25 @@ class ETag:
 class Tags:
     """The value of ``If-Match`` or ``If-None-Match``: a list of tags, or ``*`` for whatever there is.
 
-    ``weak`` are those of the ``opaque`` tags that came with ``W/``.
+    ``weak`` are those of the ``opaque`` tags that came with ``W/``. What is not ``readable`` is neither a list nor
+    ``*``, and has no tags.
     """
 
     opaque: frozenset[str]
     any: bool = False
     weak: frozenset[str] = frozenset()
+    readable: bool = True
 
     @classmethod
     def parse(cls, raw: str) -> Self:
-        """*raw* as tags; what is no tag is left out, so that it matches nothing."""
+        """*raw* as tags; with anything in it that is no tag it is not readable as a whole."""
+        if raw.strip() == "*":
+            return cls(frozenset(), any=True)
+        if not _LIST.fullmatch(raw):
+            return cls(frozenset(), readable=False)
         found = _TAG.findall(raw)
         weak = frozenset(opaque for mark, opaque in found if mark)
-        return cls(frozenset(opaque for _, opaque in found), raw.strip() == "*", weak)
+        return cls(frozenset(opaque for _, opaque in found), weak=weak)
 
     def match(self, current: ETag | None) -> bool:
         """Whether *current* (None: the resource is not there) is among them.
@@ -72,6 +81,10 @@ class Tags:
         return self.match(current) and (
             current is None or not current.weak or self.any or current.opaque in self.weak
         )
+
+    def forbid(self, current: ETag | None) -> bool:
+        """Whether, as ``If-None-Match``, they keep *current* from being changed: what cannot be read does."""
+        return not self.readable or self.match(current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,5 +120,5 @@ class Precondition:
             met = current.updated_ms // 1000 * 1000 <= self.unmodified_since_ms
         else:
             met = True
-        if not met or (self.none_match is not None and self.none_match.match(current)):
+        if not met or (self.none_match is not None and self.none_match.forbid(current)):
             raise Refusal(kind)
