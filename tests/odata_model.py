@@ -325,7 +325,9 @@ class Model:
             self._keep(owner, thing, fresh)
         return refused
 
-    def _new(self, owner: Type, given: dict[str, Json]) -> tuple[Refused, Thing, list[Prop]]:
+    def _new(
+        self, owner: Type, given: dict[str, Json], taken: Kind = ENTITY_EXISTS
+    ) -> tuple[Refused, Thing, list[Prop]]:
         problems: Refused = set()
         thing = Thing(str(given.get("__id")), {})
         fresh = self._undeclared(owner, given, problems)
@@ -333,7 +335,9 @@ class Model:
             thing.values[prop] = self.coerce(prop, given.get(prop.name), problems)
         if not re.fullmatch("[a-z0-9]+", thing.id):
             problems |= {FIELD_FORMAT}
-        if thing.id in owner.things or self._is_double(owner, thing):
+        if thing.id in owner.things:
+            problems |= {taken}
+        if self._is_double(owner, thing, owner.things.get(thing.id)):
             problems |= {ENTITY_EXISTS}
         return problems, thing, fresh
 
@@ -520,9 +524,7 @@ class Model:
         relation = self.relation(owner, target) if target is not None else None
         if target is None or relation is None:
             return {NO_SUCH_NAVIGATION}
-        refused, thing, fresh = self._new(target, given)
-        if ENTITY_EXISTS in refused:
-            refused = (refused - {ENTITY_EXISTS}) | {LINK_EXISTS}
+        refused, thing, fresh = self._new(target, given, taken=LINK_EXISTS)
         one = owner.things.get(key)
         refused |= {LINK_NOT_FOUND} if one is None else self._unlinkable(owner, relation, one, None)
         if not refused and one is not None:

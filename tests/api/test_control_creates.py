@@ -181,7 +181,8 @@ class TestRefusals:
 
     def test_a_schema_is_of_one_box_here_too(self, world: Site) -> None:
         made(world, "Box", {"Name": "c", "Schema": "urn:x"})
-        assert create(world, "Role", "Box", NEW["Box"]).status_code == 409
+        assert code_of(create(world, "Role", "Box", NEW["Box"])) == "PR409-OD-0003"
+        assert code_of(create(world, "Role", "Box", {"Name": "c", "Schema": "urn:x"})) == "PR409-OD-0002"
         assert count_of(world, "Box") == 2
 
 

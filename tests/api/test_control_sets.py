@@ -532,9 +532,10 @@ class TestChanges:
         for name in ("one", "two"):
             made(own, "Box", {"Name": name})
         assert own.call("PUT", "__ctl/Box('one')", json={"Name": "one", "Schema": "urn:app"}).status_code == 204
-        for method in ("PUT", "MERGE"):
-            answer = own.call(method, "__ctl/Box('two')", json={"Name": "two", "Schema": "urn:app"})
+        for method, name in (("PUT", "two"), ("MERGE", "two"), ("PUT", "one"), ("MERGE", "one")):
+            answer = own.call(method, "__ctl/Box('two')", json={"Name": name, "Schema": "urn:app"})
             assert code_of(answer) == "PR409-OD-0003"
+        assert code_of(own.call("POST", "__ctl/Box", json={"Name": "one", "Schema": "urn:app"})) == "PR409-OD-0003"
         assert own.call("MERGE", "__ctl/Box('one')", json={"Schema": "urn:app"}).status_code == 204
         assert own.call("MERGE", "__ctl/Box('one')", json={"Schema": None}).status_code == 204
         assert own.call("MERGE", "__ctl/Box('two')", json={"Schema": "urn:app"}).status_code == 204

@@ -353,6 +353,16 @@ class TestCreating:
         assert code(many.post("A('a1')/_B", {"__id": "b1"})) == "PR409-OD-0002"
         assert many.related("A('a1')", "_B") == []
 
+    @pytest.mark.parametrize("said", [{"UniqueKey": "badge"}, {"IsKey": True}])
+    def test_a_unique_value_that_is_taken_is_an_entity_that_exists(self, many: Collection, said: Any) -> None:
+        many.prop("B", "badge", "Edm.Int32", **said)
+        assert many.post("A('a1')/_B", {"__id": "new", "badge": 7}).status_code == 201
+        assert code(many.post("A('a2')/_B", {"__id": "other", "badge": 7})) == "PR409-OD-0003"
+        assert code(many.post("A('a2')/_B", {"__id": "new", "badge": 7})) == "PR409-OD-0002"
+        assert code(many.post("A('a2')/_B", {"__id": "new", "badge": 8})) == "PR409-OD-0002"
+        assert code(many.post("B", {"__id": "new", "badge": 7})) == "PR409-OD-0003"
+        assert many.related("A('a2')", "_B") == []
+
     @pytest.mark.parametrize(
         ("body", "refusal"),
         [

@@ -15,6 +15,7 @@ from alveary.errors import (
     FIELD_NOT_ALLOWED,
     METHOD_NOT_ALLOWED,
     NOT_IMPLEMENTED,
+    Kind,
     Refusal,
 )
 from alveary.model.control_edm import ACCOUNT, UNSERVED
@@ -262,18 +263,19 @@ async def _knowing(ports: Ports, tx: WriteTx, home: Home, draft: Draft) -> Entit
     return (await tx.schemas.of(home.node)).sets[entity_set.name]
 
 
-async def add(ports: Ports, tx: WriteTx, home: Home, draft: Draft) -> Row:
+async def add(ports: Ports, tx: WriteTx, home: Home, draft: Draft, taken: Kind = ENTITY_EXISTS) -> Row:
     """A new entity as *draft* has it.
 
     Raises:
-        Refusal: REFERENCED_ENTITY_MISSING, ENTITY_EXISTS, or what the kind's rules refuse.
+        Refusal: REFERENCED_ENTITY_MISSING, ENTITY_EXISTS when a unique value belongs to another, *taken* when its key
+            does, or what the kind's rules refuse.
     """
     entity_set = await _knowing(ports, tx, home, draft)
     parsed = draft.parsed(entity_set, tx.now_ms)
     entity = await rows.fill(tx, home, entity_set, parsed, new_id=ports.ids.timed(), hidden=draft.hidden)
     entity = await LIFECYCLES[entity.kind].adding(ports, tx, home, entity)
     if not await tx.entities.add(entity):
-        raise Refusal(ENTITY_EXISTS)
+        raise Refusal(taken)
     return rows.row(entity_set, entity, parsed.owner_key)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from alveary.errors import (
-    ENTITY_EXISTS,
     FIELD_FORMAT,
     LINK_COLLIDES,
     LINK_EXISTS,
@@ -140,7 +139,7 @@ async def create_linked(
     """A new entity at the other end of *navigation*, linked with the one at *source*.
 
     Raises:
-        Refusal: as ``entities.create`` and :func:`link`, but NO_SUCH_NAVIGATION; LINK_EXISTS for one that is there.
+        Refusal: as ``entities.create`` and :func:`link`, but NO_SUCH_NAVIGATION; LINK_EXISTS for a key that is taken.
     """
     home = await access.require_set(ports, service, Concern(source.entity_set, navigation), Doing.WRITE)
     concern = Concern(source.entity_set, navigation)
@@ -153,10 +152,7 @@ async def create_linked(
         home = await service.open(tx, access, concern, Doing.WRITE)
         way = _way(home, source.entity_set, navigation, NO_SUCH_NAVIGATION)
         one = await rows.get(tx, home, way.entity_set, source_key, LINK_NOT_FOUND)
-        try:
-            made = await add(ports, tx, home, draft)
-        except Refusal as refusal:
-            raise Refusal(LINK_EXISTS) if refusal.kind is ENTITY_EXISTS else refusal from None
+        made = await add(ports, tx, home, draft, taken=LINK_EXISTS)
         if not _owns(way):
             other = await tx.entities.get(made.id)
             assert other is not None

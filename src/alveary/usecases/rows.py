@@ -121,7 +121,7 @@ async def fill(
     *hidden* is what comes with it unseen; an old one keeps what it has beside that, and its other links.
 
     Raises:
-        Refusal: REFERENCED_ENTITY_MISSING; ENTITY_EXISTS when a unique value belongs to another.
+        Refusal: REFERENCED_ENTITY_MISSING; ENTITY_EXISTS when a unique value belongs to one of another key.
     """
     scope, refs = entity_set.type_id or home.scope, old.refs if old is not None else ()
     owner = entity_set.owner
@@ -157,8 +157,13 @@ async def _require_unique(tx: WriteTx, entity_set: EntitySet, entity: Entity) ->
             continue
         same = All(tuple(map(_equals, columns, values)))
         query = Query(entity.kind, scope=entity_set.type_id or None, where=same, top=2)
-        if any(each.id != entity.id for each in await tx.entities.query(query)):
+        if any(_is_another(each, entity) for each in await tx.entities.query(query)):
             raise Refusal(ENTITY_EXISTS)
+
+
+def _is_another(one: Entity, entity: Entity) -> bool:
+    """Whether *one* keeps *entity* from having a value: not if it has its key, for which it is refused anyway."""
+    return one.id != entity.id and (one.scope, one.key) != (entity.scope, entity.key)
 
 
 def _equals(column: Property, value: object) -> Compare:
