@@ -123,8 +123,8 @@ class Unit:
         await entities.remove(self.ports, self.admin, CONTROL, where, expect=expect)
 
     async def link(self, origin: Origin, *values: str | None) -> None:
-        async def read(_: EntitySet) -> EntityKey:
-            return EntityKey(values)
+        async def read(_: EntitySet) -> tuple[EntityKey]:
+            return (EntityKey(values),)
 
         await links.link(self.ports, self.admin, CONTROL, origin.source, origin.navigation, read)
 

@@ -12,6 +12,7 @@ from tests.api.controls import (
     BINDABLE,
     BOUND,
     KEYS,
+    PEER,
     RECEIVED,
     WAYS,
     WORLD,
@@ -127,6 +128,21 @@ class TestBodies:
         assert answer.status_code == 204, answer.text
         assert uris(standing, f"Role('r')/$links/_{target}") == [key]
         assert unlink(standing, "Role('r')", f"_{target}", KEYS[target]).status_code == 204
+
+    @pytest.mark.parametrize(
+        ("spelled", "meant"),
+        [("%41", "A"), ("%2541", "%41"), ("100%", "100%"), ("%42", "%42"), ("%2542", "%42"), ("%252542", None)],
+    )
+    def test_a_key_is_decoded_unless_it_stands_for_another_as_it_is(
+        self, cell: Site, spelled: str, meant: str | None
+    ) -> None:
+        made(cell, "Role", {"Name": "r"})
+        for name in ("A", "%41", "100%", "%42"):
+            made(cell, "ExtCell", {"Url": f"{PEER}{name}/"})
+        answer = link(cell, "Role('r')", "_ExtCell", f"ExtCell('{PEER}{spelled}/')")
+        assert answer.status_code == (204 if meant else 400)
+        expected = [f"ExtCell('{quote(f'{PEER}{meant}/', safe='')}')"] if meant else []
+        assert uris(cell, "Role('r')/$links/_ExtCell") == expected
 
     def test_a_uri_may_name_a_cell_of_this_unit_in_its_local_form(self, unit: RunningUnit, world: Site) -> None:
         made(world, "ExtCell", {"Url": f"{unit.url}peer/"})

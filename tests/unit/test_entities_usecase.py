@@ -402,7 +402,7 @@ class TestPrivileges:
         assert await refusal_of(call) is SCOPE_TOO_SMALL
 
     async def test_a_link_needs_the_privileges_of_both_ends(self, unit: Unit) -> None:
-        async def read(_: EntitySet) -> EntityKey:
+        async def read(_: EntitySet) -> tuple[EntityKey]:
             raise AssertionError("the body was read before the privilege was known")
 
         origin = CONTROL, address(BOX, "b"), "_Role"

@@ -312,12 +312,30 @@ def test_what_the_shape_of_v2_adds_to_values_is_taken_off_them() -> None:
         SERVICE + "Account('f@example.com')",
         SERVICE + "Account('f%40example.com')",
         SERVICE + "Account(Name='f%40example.com')",
+        SERVICE + "Account%28%27f%40example.com%27%29",
         "HTTPS://C.example/__ctl/Account('f@example.com')",
         "Account('f@example.com')",
     ],
 )
 def test_a_link_names_its_entity_by_url(uri: str) -> None:
-    assert parse_link(orjson.dumps({"uri": uri}), SERVICE, ACCOUNT, str) == EntityKey(("f@example.com",))
+    assert parse_link(orjson.dumps({"uri": uri}), SERVICE, ACCOUNT, str)[0] == EntityKey(("f@example.com",))
+
+
+@pytest.mark.parametrize(
+    ("key", "read"),
+    [
+        ("a", ["a"]),
+        ("100%", ["100%"]),
+        ("%41", ["A", "%41"]),
+        ("%2541", ["%41", "%2541"]),
+        ("it''s%20", ["it's ", "it's%20"]),
+        ("it%27%27s", ["it's", "it%27%27s"]),
+        ("it%27s", ["it%27s"]),
+    ],
+)
+def test_a_key_in_a_link_is_decoded_first_and_then_as_it_stands(key: str, read: list[str]) -> None:
+    found = parse_link(orjson.dumps({"uri": f"Account('{key}')"}), SERVICE, ACCOUNT, str)
+    assert [each.values for each in found] == [(name,) for name in read]
 
 
 @pytest.mark.parametrize(

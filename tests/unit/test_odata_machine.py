@@ -164,8 +164,8 @@ class ODataMachine(RuleBasedStateMachine):
         return entities.remove(self.unit.ports, self.unit.admin, service, address, expect=expect)
 
     def link_with(self, service: Service, source: Address, way: str, *key: str) -> Coroutine[Any, Any, Any]:
-        async def read(_: EntitySet) -> EntityKey:
-            return EntityKey(key)
+        async def read(_: EntitySet) -> tuple[EntityKey]:
+            return (EntityKey(key),)
 
         return links.link(self.unit.ports, self.unit.admin, service, source, way, read)
 

@@ -5,7 +5,7 @@ What does not belong here: links that are listed or followed (``lists``), and th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from alveary.errors import (
@@ -65,9 +65,9 @@ async def link(
     service: Service,
     source: Address,
     navigation: str,
-    key: Callable[[EntitySet], Awaitable[EntityKey]],
+    keys: Callable[[EntitySet], Awaitable[Sequence[EntityKey]]],
 ) -> None:
-    """Link the entity at *source* with the one of *navigation*'s target that *key* reads the key of.
+    """Link the entity at *source* with one of *navigation*'s target: the first there is of those whose keys are read.
 
     Raises:
         Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, NO_SUCH_ASSOCIATION, ENTITY_KEY_UNREADABLE,
@@ -82,19 +82,27 @@ async def link(
     source_key = rows.key_of(ports, way.entity_set, source.key)
     if not way.navigation.linkable:
         raise Refusal(NO_SUCH_ASSOCIATION)
-    target_key = await key(way.target)
+    target_keys = await keys(way.target)
 
     async def save(tx: WriteTx) -> None:
         home = await service.open(tx, access, concern, Doing.WRITE)
         way = _way(home, source.entity_set, navigation, NO_SUCH_ASSOCIATION)
         one = await rows.get(tx, home, way.entity_set, source_key, LINK_NOT_FOUND)
-        other = await rows.find(tx, home, way.target, target_key)
-        if other is None:
-            raise Refusal(FIELD_FORMAT, field="uri")
+        target_key, other = await _first(tx, home, way.target, target_keys)
         await _connect(ports, tx, way, one, other)
         await _tell_link(tx, access, service, way, source_key, target_key, "create")
 
     await ports.store.contents(access.here).write(save)
+
+
+async def _first(
+    tx: WriteTx, home: Home, entity_set: EntitySet, keys: Sequence[EntityKey]
+) -> tuple[EntityKey, Entity]:
+    for key in keys:
+        entity = await rows.find(tx, home, entity_set, key)
+        if entity is not None:
+            return key, entity
+    raise Refusal(FIELD_FORMAT, field="uri")
 
 
 async def unlink(

@@ -442,22 +442,29 @@ def _without_annotations(value: JsonValue) -> JsonValue:
 _DEFERRED: Final = "__deferred"
 
 
-def parse_link(body: bytes, service_url: str, target: EntitySet, canonical: Callable[[str], str]) -> EntityKey:
-    """The key of the entity of *target* whose URL is the ``uri`` in *body*.
+def parse_link(
+    body: bytes, service_url: str, target: EntitySet, canonical: Callable[[str], str]
+) -> tuple[EntityKey, ...]:
+    """The key of the entity of *target* whose URL is the ``uri`` in *body*: one, or two where it can be read so.
 
-    The URL may be relative to *service_url*; its key may be percent-encoded or not.
+    The URL may be relative to *service_url*. Its key comes percent-decoded, and then as it stands if that is another:
+    Personium takes keys that are not encoded, and one that is a URL may hold escapes of its own.
 
     Raises:
         Refusal: BODY_NOT_JSON, FIELD_FORMAT.
     """
     uri = parse_entity(body).get("uri")
+    keys: list[EntityKey] = []
     if isinstance(uri, str):
         relative = _relative(canonical(uri), service_url)
-        with suppress(Refusal):
-            name, raw_key = split_segment(unquote(relative))
-            if name == target.name and raw_key is not None:
-                return parse_key(target, raw_key)
-    raise Refusal(FIELD_FORMAT, field="uri")
+        for spelled in dict.fromkeys((unquote(relative), relative)):
+            with suppress(Refusal):
+                name, raw_key = split_segment(spelled)
+                if name == target.name and raw_key is not None:
+                    keys.append(parse_key(target, raw_key))
+    if not keys:
+        raise Refusal(FIELD_FORMAT, field="uri")
+    return tuple(keys)
 
 
 def _relative(uri: str, service_url: str) -> str:

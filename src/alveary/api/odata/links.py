@@ -60,11 +60,12 @@ async def link(call: Call, site: Site, way: Way) -> Response:
     """
     await _refuse_key(call, site, way, Doing.WRITE)
 
-    async def read(target: EntitySet) -> EntityKey:
+    async def read(target: EntitySet) -> tuple[EntityKey, ...]:
         body = await call.request.read(call.ports.config.limits.json_bytes)
-        key = parse_link(body, site.url, target, call.urls.canonical)
-        own = target.by_name[target.key[0]]
-        return EntityKey((call.urls.to_local(key.name), *key.values[1:])) if own.url else key
+        keys = parse_link(body, site.url, target, call.urls.canonical)
+        if not target.by_name[target.key[0]].url:
+            return keys
+        return tuple(EntityKey((call.urls.to_local(key.name), *key.values[1:])) for key in keys)
 
     await links.link(call.ports, call.access, site.service, way.source, way.navigation, read)
     return NO_CONTENT
