@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 
 from alveary.errors import (
@@ -13,6 +15,7 @@ from alveary.errors import (
     Kind,
     Refusal,
 )
+from alveary.model.accounts import IPRange
 from alveary.model.control_edm import (
     ACCOUNT,
     BLOCKING,
@@ -295,6 +298,8 @@ def test_what_an_account_leaves_out_is_its_default() -> None:
         ("IPAddressRange", "10.0.0.0/0"),
         ("IPAddressRange", "10.0.0.1, 10.0.0.2"),
         ("IPAddressRange", "10.0.0"),
+        ("IPAddressRange", "10.0.0.1/255.255.255.255"),
+        ("IPAddressRange", "fe80::1%1"),
         ("Cell", "c" * 51_201),
     ],
 )
@@ -316,6 +321,12 @@ def test_an_account_property_out_of_form_is_a_format_error(field: str, value: st
 )
 def test_an_account_property_in_form_is_kept(field: str, value: str) -> None:
     assert kept(ACCOUNT, {field: value})[field] == value
+
+
+def test_a_netmask_that_an_account_has_from_before_still_bounds_it() -> None:
+    stored = IPRange.parse("192.0.2.0/255.255.255.0")
+    assert stored.admits(ip_address("192.0.2.7"))
+    assert not stored.admits(ip_address("198.51.100.7"))
 
 
 # Rules and messages

@@ -112,6 +112,7 @@ PRIORITIES: Final = range(1, 6)
 _MESSAGE_ID: Final = re.compile(r".{32}")
 _TITLE: Final = re.compile(rf".{{0,{MAX_TITLE_CHARS}}}")
 _EVENT_TYPE: Final = re.compile(r"[a-zA-Z0-9\-_+:.]{0,127}")
+_ADDRESSES: Final = re.compile(r"[0-9A-Fa-f:.]+(?:/[1-9][0-9]*)?")
 
 
 def matching(field: str, pattern: re.Pattern[str]) -> Callable[[str], None]:
@@ -171,6 +172,16 @@ def _account_types(text: str) -> None:
     words = text.split(" ")
     if len(set(words)) < len(words) or "" in words:
         raise Refusal(FIELD_FORMAT, field="Type")
+
+
+def _address_range(text: str) -> None:
+    """Pass addresses, and networks by the length of their prefix.
+
+    Netmasks and scopes, which accounts from before this check may have, are read by ``IPRange`` as they were.
+    """
+    if text and not all(_ADDRESSES.fullmatch(each) for each in text.split(",")):
+        raise Refusal(FIELD_FORMAT, field="IPAddressRange")
+    IPRange.parse(text)
 
 
 def _priority(number: int) -> None:
@@ -244,7 +255,7 @@ ACCOUNT: Final = EntitySet(
         Property("Name", constraint=AccountName.parse),
         Property("Type", default="basic", constraint=_account_types),
         Property("Cell", nullable=True, url=True),
-        Property("IPAddressRange", nullable=True, constraint=IPRange.parse),
+        Property("IPAddressRange", nullable=True, constraint=_address_range),
         Property(
             "Status", nullable=True, default=AccountStatus.ACTIVE.value, constraint=one_of("Status", AccountStatus)
         ),
