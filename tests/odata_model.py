@@ -445,7 +445,7 @@ class Model:
             return self.coerce(prop, raw, problems)
         if raw is None:
             return old
-        if old is None or not isinstance(raw, dict):
+        if old is None or not isinstance(raw, dict) or not raw:
             return self.coerce(prop, raw, problems)
         inner = self.complexes[prop.kind].props
         if not raw.keys() <= inner.keys():

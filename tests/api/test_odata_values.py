@@ -429,11 +429,13 @@ class TestComplexValues:
         assert complex.call("MERGE", path, json={"address": {"city": "奈良"}}).status_code == 204
         assert results(complex.get(path))["address"] == {"city": "奈良", "geo": None, "notes": None, "zip": 600}
 
-    @pytest.mark.parametrize("change", [{"street": "x"}, {"geo": {"alt": 1}}, {"zip": "x"}, "x", []])
-    def test_a_merge_that_does_not_fit_is_refused(self, complex: Collection, change: Any) -> None:
-        path = f"Person('{complex.create('Person', address=WHOLE)['__id']}')"
+    @pytest.mark.parametrize("before", [WHOLE, {"city": "京都"}, None])
+    @pytest.mark.parametrize("change", [{}, {"geo": {}}, {"street": "x"}, {"geo": {"alt": 1}}, {"zip": "x"}, "x", []])
+    def test_a_merge_that_does_not_fit_is_refused(self, complex: Collection, change: Any, before: Any) -> None:
+        made = complex.create("Person", address=before)
+        path = f"Person('{made['__id']}')"
         assert code(complex.call("MERGE", path, json={"address": change})) == "PR400-OD-0006"
-        assert results(complex.get(path))["address"] == WHOLE
+        assert results(complex.get(path))["address"] == made["address"]
 
     def test_put_says_all_of_it(self, complex: Collection) -> None:
         path = f"Person('{complex.create('Person', address=WHOLE)['__id']}')"

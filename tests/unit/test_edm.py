@@ -107,6 +107,13 @@ def test_complex_values_are_merged_member_by_member() -> None:
     assert merged({"Geo": None}, old)["Geo"] == old["Geo"]
 
 
+@pytest.mark.parametrize("old", [{"Geo": {"lat": 1.0, "P1": "l", "zoom": "2"}, "Open": True}, {"Open": True}])
+def test_an_empty_complex_value_is_refused_whatever_it_is_merged_into(old: Values) -> None:
+    with pytest.raises(Refusal) as caught:
+        merged({"Geo": {}}, old)
+    assert caught.value.kind is FIELD_FORMAT
+
+
 def test_a_merge_may_name_the_entity_anew() -> None:
     parsed = PLACE.parse_merge({"Name": "c", "_Box.Name": "b"}, row({"Open": True}), FRESH)
     assert (parsed.name, parsed.owner_key) == ("c", ("b",))

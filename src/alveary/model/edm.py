@@ -116,7 +116,8 @@ class Property:
     def merge(self, raw: JsonValue, old: JsonValue, fresh: Fresh) -> JsonValue:
         """The stored value when *raw* is merged into the stored value *old*.
 
-        Complex values are merged member by member, and a null among them changes nothing; all else is replaced.
+        Complex values are merged member by member, and a null among them changes nothing; all else is replaced, and
+        an empty one is refused, as it is without *old*.
 
         Raises:
             Refusal: as :meth:`parse`.
@@ -126,7 +127,7 @@ class Property:
             return self.parse(raw, fresh)
         if raw is None:
             return old
-        if not isinstance(old, dict) or not isinstance(raw, dict):
+        if not isinstance(old, dict) or not isinstance(raw, dict) or not raw:
             return self.parse(raw, fresh)
         merged = dict(old)
         for name, value in raw.items():
