@@ -484,6 +484,15 @@ class TestBoxes:
         cell.call("POST", "__ctl/Box", json={"Name": "box1"})
         assert cell.call("GET", "box1/a").status_code == 404
 
+    @pytest.mark.parametrize("path", ["none", "none/a", "none/a/b"])
+    def test_a_box_that_is_not_there_is_told_by_its_name(self, cell: Site, path: str) -> None:
+        headers = {"Depth": "0", "X-Personium-Recursive": "true", "Destination": f"{cell.url}none/b"}
+        of_boxes = ("GET", "DELETE", "PROPFIND", "ACL", "LOCK")
+        for method in of_boxes if path == "none" else (*of_boxes, "PUT", "MKCOL", "COPY"):
+            answer = cell.call(method, path, content=BODIES.get(method), headers=headers)
+            assert code(answer) == (404, "PR404-DV-0002"), method
+            assert answer.json()["message"]["value"] == "The box [none] does not exist.", method
+
     def test_the_main_box_is_not_deleted_and_not_installed(self, cell: Site) -> None:
         headers = {"X-Personium-Recursive": "true"}
         assert cell.call("DELETE", "__", headers=headers).status_code in {404, 405}

@@ -183,7 +183,7 @@ class TestTree:
 
     async def test_a_path_in_a_box_that_is_not_there_leads_to_the_cell(self, unit: Unit) -> None:
         place = await unit.locate("a", box="nowhere")
-        assert (place.box, place.node, place.rest) == (None, None, ("a",))
+        assert (place.box, place.node, place.rest, place.segments) == (None, None, ("nowhere", "a"), ("a",))
         assert [node.kind for node in place.chain] == [NodeKind.CELL]
 
     async def test_children_come_by_name_and_with_their_bytes_only_when_asked(self, unit: Unit) -> None:

@@ -102,9 +102,9 @@ def takes_basic(box: Box | None) -> bool:
 class Place:
     """What a path leads to: the nodes found from the cell's own downwards, and the segments that lead nowhere.
 
-    ``box`` is None when the path names a box that does not exist; then the chain holds the cell's node alone.
-    ``segments`` are the names asked for below the box. By ``stamp`` its store tells whether collections, their ACLs,
-    or locks have changed since.
+    ``box`` is None when the path names a box that does not exist; then the chain holds the cell's node alone, and
+    ``rest`` begins with the box's name. ``segments`` are the names asked for below the box. By ``stamp`` its store
+    tells whether collections, their ACLs, or locks have changed since.
     """
 
     box: Box | None
@@ -116,7 +116,7 @@ class Place:
     @property
     def node(self) -> Node | None:
         """The resource itself, None when something on the way is missing."""
-        return self.chain[-1] if self.box is not None and not self.rest else None
+        return None if self.rest else self.chain[-1]
 
     @property
     def nearest(self) -> Node:

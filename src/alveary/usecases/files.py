@@ -105,10 +105,10 @@ def existing(place: Place) -> Node:
     if node is not None:
         return node
     if place.box is None:
-        raise Refusal(NO_SUCH_BOX, url=_shown(place))
+        raise _no_such_box(place)
     if place.nearest.kind is NodeKind.FILE:
         raise Refusal(NO_SUCH_URI)
-    raise Refusal(NO_SUCH_RESOURCE, url=_shown(place))
+    raise Refusal(NO_SUCH_RESOURCE, url="/".join((place.box.name, *place.segments)))
 
 
 @frozen
@@ -145,8 +145,8 @@ async def face_of(ports: Ports, cell: Cell, path: BoxPath, *, reading: bool = Fa
     return await ports.store.contents(cell).read(find)
 
 
-def _shown(place: Place) -> str:
-    return "/".join((place.box.name if place.box else "", *place.segments))
+def _no_such_box(place: Place) -> Refusal:
+    return Refusal(NO_SUCH_BOX, url=place.rest[0])
 
 
 def _parent(place: Place) -> Node:
@@ -156,7 +156,7 @@ def _parent(place: Place) -> Node:
         Refusal: NO_SUCH_BOX, NO_SUCH_URI (below a file), PARENT_MISSING, METHOD_NOT_ALLOWED (no place for files).
     """
     if place.box is None:
-        raise Refusal(NO_SUCH_BOX, url=_shown(place))
+        raise _no_such_box(place)
     if place.node is not None:
         return place.chain[-2]
     if place.nearest.kind is NodeKind.FILE:
@@ -263,7 +263,7 @@ class Put:
             self.expect.check(etag_of(node))
             return place.chain[-2]
         if place.box is None:
-            raise Refusal(NO_SUCH_BOX, url=_shown(place))
+            raise _no_such_box(place)
         check_name(ports, place)
         parent = _parent(place)
         self.expect.check(None)

@@ -216,7 +216,7 @@ class MemoryNodes:
         found = await self._boxes.find(box)
         node = None if found is None else self._child(root.id, MAIN_BOX if box == MAIN_BOX else found.id)
         if found is None or node is None:
-            return Place(None, (root,), segments, segments, stamp)
+            return Place(None, (root,), (box, *segments), segments, stamp)
         chain = [root, node]
         for index, segment in enumerate(segments):
             node = self._child(chain[-1].id, segment)

@@ -189,7 +189,7 @@ class SqliteNodes:
         box = await self._boxes.find(name)
         node = None if box is None else self._child(root.id, MAIN_BOX if name == MAIN_BOX else box.id)
         if box is None or node is None:
-            return Place(None, (root,), segments, segments, self._stamp)
+            return Place(None, (root,), (name, *segments), segments, self._stamp)
         self._remember((name,), box, (root, node))
         return self._descend(box, (root, node), segments, 0)
 
