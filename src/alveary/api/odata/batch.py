@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from alveary.api.odata.bodies import Site
-from alveary.errors import NOT_IMPLEMENTED, REQUEST_TIMEOUT, UNEXPECTED, Refusal
+from alveary.errors import KEY_AFTER_NAVIGATION, NOT_IMPLEMENTED, REQUEST_TIMEOUT, UNEXPECTED, Refusal
 from alveary.http.call import Call
 from alveary.http.refusals import render
 from alveary.http.request import Request
@@ -32,6 +32,7 @@ from alveary.wire.odata_batch import (
     render_batch,
 )
 from alveary.wire.odata_json import V2
+from alveary.wire.odata_keys import split_segment
 from alveary.wire.odata_options import answer_shape
 from alveary.wire.urls import decode_path
 
@@ -145,8 +146,13 @@ class _Run:
         shape = answer_shape(request.headers.get("accept", ""), self.call.ports.config.odata.shape)
         if len(segments) == 1 or shape == V2:
             return
-        if request.verb != "POST":
-            raise Refusal(NOT_IMPLEMENTED)
+        if request.verb == "POST":
+            return
+        match segments:
+            case (_, end) if split_segment(end)[1] is not None:
+                raise Refusal(KEY_AFTER_NAVIGATION)
+            case _:
+                raise Refusal(NOT_IMPLEMENTED)
 
     def _refused(self, refusal: Refusal) -> Response:
         return render(refusal, self.call.urls.cell_url(self.call.here.name))
