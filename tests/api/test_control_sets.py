@@ -468,6 +468,15 @@ class TestChanges:
         (reset,) = results(own.call("GET", f"__ctl/{entity_set}", params={"$filter": f"{name} eq '{key}'"}))
         assert told(reset, DEFAULTS[entity_set]) == {**DEFAULTS[entity_set], **renamed}
 
+    @pytest.mark.parametrize("unnamed", [{}, {"Name": None}])
+    def test_a_rule_that_is_not_named_keeps_its_name(self, own: Site, unnamed: Members) -> None:
+        path = f"__ctl/Rule{KEYS['Rule']}"
+        name = results(own.call("GET", path))["Name"]
+        body = {key: value for key, value in dict(WORLD)["Rule"].items() if key != "Name"}
+        assert own.call("PUT", path, json={**body, **unnamed, "EventInfo": "new"}).status_code == 204
+        shown = results(own.call("GET", path))
+        assert (shown["Name"], shown["EventInfo"]) == (name, "new")
+
     @pytest.mark.parametrize("method", ["MERGE", "PATCH"])
     @pytest.mark.parametrize(("entity_set", "more", "renamed"), [each for each in CHANGES if each[0] != "Rule"])
     def test_merge_keeps_what_it_leaves_out(

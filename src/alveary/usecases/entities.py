@@ -19,7 +19,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.model.control_edm import ACCOUNT, UNSERVED
-from alveary.model.edm import EntitySet, Fresh, Parsed, Row
+from alveary.model.edm import EntityKey, EntitySet, Fresh, Parsed, Row
 from alveary.model.entities import EntityKind, JsonValue
 from alveary.model.schema_edm import SERVER_SET
 from alveary.model.values import frozen
@@ -122,7 +122,7 @@ async def change(
     if merge and entity_set.kind in _NOT_MERGED:
         raise Refusal(NOT_IMPLEMENTED)
     key = rows.key_of(ports, entity_set, address.key)
-    draft = await Draft.of(ports, entity_set, _without_id(entity_set, await given()), password, whole=not merge)
+    draft = await Draft.of(ports, entity_set, _of_key(entity_set, key, await given()), password, whole=not merge)
 
     async def save(tx: WriteTx) -> Row:
         home = await service.open(tx, access, concern, Doing.WRITE)
@@ -236,10 +236,12 @@ def _localize(ports: Ports, entity_set: EntitySet, members: dict[str, JsonValue]
             members[name] = ports.urls.to_local(value)
 
 
-def _without_id(entity_set: EntitySet, members: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """*members* without the id, which the URL says whatever the client says, where the key is an id."""
-    own = entity_set.key[0]
-    return {name: value for name, value in members.items() if name != own} if entity_set.is_open else members
+def _of_key(entity_set: EntitySet, key: EntityKey, members: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """*members* of the entity with that key: an id is what the URL says, and a name that nobody gives stays."""
+    own = entity_set.by_name[entity_set.key[0]]
+    if entity_set.is_open:
+        return {name: value for name, value in members.items() if name != own.name}
+    return {**members, own.name: key.name} if own.generated and members.get(own.name) is None else members
 
 
 async def _hidden(ports: Ports, entity_set: EntitySet, password: str | None) -> Mapping[str, JsonValue]:
