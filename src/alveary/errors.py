@@ -171,6 +171,7 @@ FILTER_ESCAPE: Final = Kind("PR400-OD-0048", "The text [{value}] in $filter cann
 EXT_CELL_URL_FORMAT: Final = Kind("PR400-OD-0049", "The field [{field}] is not the URL of a cell.")
 SCHEMA_URI_FORMAT: Final = Kind("PR400-OD-0050", "The field [{field}] is not a schema URI.")
 QUERY_TOO_LONG: Final = Kind("PR400-OD-0051", "The store rejects the query: it takes too long.")
+QUERY_TOO_LARGE: Final = Kind("PR400-OD-0052", "The query finds more than {limit} bytes: ask for fewer entities.")
 LINK_NOT_FOUND: Final = Kind("PR404-OD-0000", "Not found.")
 NO_SUCH_ENTITY_SET: Final = Kind("PR404-OD-0001", "There is no such entity set.")
 NO_SUCH_ENTITY: Final = Kind("PR404-OD-0002", "There is no such entity.")

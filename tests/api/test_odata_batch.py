@@ -127,6 +127,23 @@ class TestWhole:
             assert code_of(post(cell, path, large)) == "PR413-CM-0001"
             assert statuses(post(cell, path, request("POST", "Person", {"__id": "x"}))) == [201]
 
+    def test_what_is_found_is_bounded_in_one_list_and_in_all_of_a_batch(self, tmp_path: Path) -> None:
+        with running(tmp_path / "data", **{"limits.answer_bytes": 64 * 1024}) as unit:
+            cell = unit.cell()
+            path = batches.collection(cell)
+            for number in range(10):
+                made = cell.call("POST", f"{path}Person", json={"__id": f"p{number}", "text": "x" * 10_000})
+                assert made.status_code == 201
+            for _ in range(2):  # what is remembered counts too
+                assert cell.call("GET", f"{path}Person?$top=6").status_code == 200
+                refused = cell.call("GET", f"{path}Person?$top=7")
+                assert (refused.status_code, code_of(refused)) == (400, "PR400-OD-0052")
+                assert "65536 bytes" in refused.text
+            reads = [request("GET", f"Person('p{number}')") for number in range(10)]
+            found = parts(post(cell, path, *reads, request("POST", "Person", {"__id": "new"})))
+            assert [each.status for each in found] == [200] * 7 + [400] * 3 + [201]
+            assert "PR400-OD-0052" in found[-2].body
+
     def test_a_batch_of_nothing_is_answered_by_nothing(self, world: tuple[Site, str]) -> None:
         assert answers(raw(world, f"--{BOUNDARY}--\n", KIND)) == []
 

@@ -217,7 +217,15 @@ def _store_settings(config: Config, folder: Path) -> StoreSettings:
     open_cells = max(1, min(limits.open_cells, allowed // 2 // _DESCRIPTORS_OF_A_CELL))
     quota = Quota(limits.cell_bytes, limits.cell_entities)
     encrypt = config.store.encrypt
-    return StoreSettings(folder, blobs, open_cells, query_s=limits.query_s, quota=quota, encrypt=encrypt)
+    return StoreSettings(
+        folder,
+        blobs,
+        open_cells,
+        query_s=limits.query_s,
+        answer_bytes=limits.answer_bytes,
+        quota=quota,
+        encrypt=encrypt,
+    )
 
 
 def _cost(config: Config) -> ScryptCost:

@@ -309,6 +309,9 @@ class Limits(Section, frozen=True, kw_only=True):
         int, _option("Comparisons, calls and arithmetic operations in a $filter.", ge=1, le=500)
     ] = 500
     query_s: Annotated[float, _option("Time that one query may take.", ge=0.1)] = 30
+    answer_bytes: Annotated[
+        int, _option("Entities that one list, or all requests of a $batch that read, may find.", ge=64 * KIB)
+    ] = 64 * MIB
     filter_depth: Annotated[int, _option("How deeply a $filter may be nested.", ge=1, le=60)] = 50
     batch_bytes: Annotated[int, _option("A $batch body.", ge=1 * KIB)] = 64 * MIB
     batch_requests: Annotated[int, _option("Requests in a $batch.", "odata.batch.bulkRequestMaxSize", ge=1)] = 1_000

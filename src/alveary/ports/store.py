@@ -445,7 +445,7 @@ class Part(Protocol[R_co, W_co]):
         """The same for rows of which nobody knows how many must be read; *body* may be run again from its start.
 
         Raises:
-            Refusal: QUERY_TOO_LONG, or what *body* raises.
+            Refusal: QUERY_TOO_LONG, QUERY_TOO_LARGE, or what *body* raises.
         """
 
     async def scan(self, body: Callable[[R_co], Awaitable[T]]) -> T:

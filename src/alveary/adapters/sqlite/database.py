@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -26,7 +27,7 @@ import apsw
 from alveary.adapters.sqlite.queries import register
 from alveary.adapters.sqlite.writer import Collision, WriterConnection
 from alveary.adapters.waiting import Lasting, drive, outlast
-from alveary.errors import CELL_LOCKED, DISK_FULL, QUERY_TOO_LONG, Refusal
+from alveary.errors import CELL_LOCKED, DISK_FULL, QUERY_TOO_LARGE, QUERY_TOO_LONG, Refusal
 
 T = TypeVar("T")
 Tx = TypeVar("Tx", bound="Transaction")
@@ -110,11 +111,19 @@ class Seat(Enum):
 _execute: Final = apsw.Connection.execute
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How long a reader may take, and how much of documents it may find."""
+
+    duration_s: float = math.inf
+    size_bytes: int = sys.maxsize
+
+
 class ReadConnection(apsw.Connection):
     """A connection to read by, which gives up with ``apsw.InterruptError`` what takes longer than it may.
 
     It looks at the time before each statement, at each call of a function of ours, and now and then within a
-    statement: a thousand short ones are one long query to who waits.
+    statement: a thousand short ones are one long query to who waits. What finds more than it may is refused.
     """
 
     def __init__(self, path: Path) -> None:
@@ -123,15 +132,28 @@ class ReadConnection(apsw.Connection):
         self.set_progress_handler(self._tick, _TICK_STEPS)
         self._until_s = math.inf
         self._ticks = 0
+        self._size_bytes = self._left_bytes = sys.maxsize
 
     @contextmanager
-    def within(self, duration_s: float, ticks: int = sys.maxsize) -> Iterator[None]:
-        """Within the block, what is read takes *duration_s* and *ticks* times ``_TICK_STEPS`` steps at the most."""
-        self._until_s, self._ticks = time.monotonic() + duration_s, ticks
+    def within(self, allowance: Allowance, ticks: int = sys.maxsize) -> Iterator[None]:
+        """Within the block, readers keep to *allowance*, and take *ticks* times ``_TICK_STEPS`` steps at the most."""
+        self._until_s, self._ticks = time.monotonic() + allowance.duration_s, ticks
+        self._size_bytes = self._left_bytes = allowance.size_bytes
         try:
             yield
         finally:
             self._until_s = math.inf
+            self._left_bytes = sys.maxsize
+
+    def find(self, size_bytes: int) -> None:
+        """Documents of that size are found.
+
+        Raises:
+            Refusal: QUERY_TOO_LARGE when they are too much with all that was found before.
+        """
+        self._left_bytes -= size_bytes
+        if self._left_bytes < 0:
+            raise Refusal(QUERY_TOO_LARGE, limit=self._size_bytes)
 
     def check(self) -> None:
         """Give up if the time is over."""
@@ -211,6 +233,9 @@ def vendor_errors() -> Iterator[None]:
         raise
 
 
+_UNBOUNDED: Final = Allowance()
+
+
 class Database(Generic[Tx]):
     """One file, many readers, one writer."""
 
@@ -264,26 +289,27 @@ class Database(Generic[Tx]):
             self._near_tx.refresh()
         return self._near_tx
 
-    async def look(self, body: Callable[[Tx], Awaitable[T]], within_s: float) -> T:
+    async def look(self, body: Callable[[Tx], Awaitable[T]], allowance: Allowance) -> T:
         """What *body* answers: on this thread while that is brief, else on one of its own.
 
         Raises:
-            Refusal: QUERY_TOO_LONG when it takes more than *within_s*.
+            Refusal: QUERY_TOO_LONG, QUERY_TOO_LARGE when it is not within *allowance*.
         """
-        with suppress(apsw.InterruptError), self._near.within(_BRIEF_S, _BRIEF_TICKS):
+        brief = Allowance(_BRIEF_S, allowance.size_bytes)
+        with suppress(apsw.InterruptError), self._near.within(brief, _BRIEF_TICKS):
             return drive(body(self._near_by()))
         with self.held():
-            return await self._beside(self._scan, body, within_s)
+            return await self._beside(self._scan, body, allowance)
 
     async def scan(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """What *body* answers, on a thread and connection of its own."""
         with self.held():
             return await self._beside(self._scan, body)
 
-    def _scan(self, body: Callable[[Tx], Awaitable[T]], within_s: float = math.inf) -> T:
+    def _scan(self, body: Callable[[Tx], Awaitable[T]], allowance: Allowance = _UNBOUNDED) -> T:
         with self._far() as (connection, tx):
             try:
-                with connection.within(within_s):
+                with connection.within(allowance):
                     return drive(body(tx))
             except apsw.InterruptError:
                 raise Refusal(QUERY_TOO_LONG) from None

@@ -11,7 +11,7 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from alveary.adapters.sqlite.database import NearConnection
+from alveary.adapters.sqlite.database import NearConnection, ReadConnection
 from alveary.adapters.sqlite.indexes import LARGE_SET
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.queries import Compiler
@@ -22,6 +22,11 @@ from alveary.model.queries import Query
 from alveary.model.user_edm import SCHEMA_KINDS, Schema
 
 _COLUMNS: Final = "id, kind, scope, key, version, published_ms, updated_ms, json(document), hidden, refs, box, node"
+_DOCUMENT: Final = 7
+"""Which of these columns it is."""
+
+_BY_KEY: Final = f"SELECT {_COLUMNS} FROM entity WHERE kind = ? AND scope = ? AND key = ?"  # nosec B608
+_BY_ID: Final = f"SELECT {_COLUMNS} FROM entity WHERE id = ?"  # nosec B608
 _INSERT: Final = (
     "INSERT INTO entity (id, kind, scope, key, version, published_ms, updated_ms, document, hidden, refs, box, node)"
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -61,8 +66,8 @@ class _Answers:
     def __init__(self, connection: NearConnection) -> None:
         self._connection = connection
         self._serial = connection.serial
-        self._found: dict[Hashable, list[Entity]] = {}
-        self._rows = 0
+        self._found: dict[Hashable, tuple[list[Entity], int]] = {}
+        self._held_bytes = 0
 
     def get(self, question: Hashable) -> list[Entity] | None:
         """What was found, None when that was not asked yet."""
@@ -70,20 +75,24 @@ class _Answers:
         if self._serial != self._connection.serial:
             self._serial = self._connection.serial
             self._forget()
-        return self._found.get(question)
+        known = self._found.get(question)
+        if known is None:
+            return None
+        self._connection.find(known[1])
+        return known[0]
 
-    def put(self, question: Hashable, found: list[Entity]) -> None:
+    def put(self, question: Hashable, found: list[Entity], size_bytes: int) -> None:
         """Remember what was found, if it is little; all go when they are too much."""
         if len(found) > _ANSWER_ROWS:
             return
-        if self._rows > _ANSWERED_ROWS:
+        if self._held_bytes > _ANSWERED_BYTES:
             self._forget()
-        self._found[question] = found
-        self._rows += len(found) + 1
+        self._found[question] = found, size_bytes
+        self._held_bytes += size_bytes + (len(found) + 1) * _ENTITY_BYTES
 
     def _forget(self) -> None:
         self._found.clear()
-        self._rows = 0
+        self._held_bytes = 0
 
 
 _OF_A_TYPE: Final = (
@@ -103,6 +112,7 @@ class SqliteEntities:
         self._marks = marks
         self._touch_tree = touch_tree
         self._answers = _Answers(connection) if isinstance(connection, NearConnection) else None
+        self._reader = connection if isinstance(connection, ReadConnection) else None
         self._writer = connection if isinstance(connection, WriterConnection) else None
         if self._writer is not None:
             self._writer.execute(_TAKE_IN)
@@ -113,24 +123,37 @@ class SqliteEntities:
         question = kind, scope, key
         if self._answers is not None and (known := self._answers.get(question)) is not None:
             return known[0]
-        found = self._one("kind = ? AND scope = ? AND key = ?", kind.value, scope, key)
-        if self._answers is not None and found is not None:
-            self._answers.put(question, [found])
-        return found
+        found, size_bytes = self._read(_BY_KEY, (kind.value, scope, key))
+        if self._answers is not None and found:
+            self._answers.put(question, found, size_bytes)
+        return found[0] if found else None
 
     async def get(self, entity_id: str) -> Entity | None:
         """The entity of that id."""
-        return self._one("id = ?", entity_id)
+        found, _ = self._read(_BY_ID, (entity_id,))
+        return found[0] if found else None
 
     async def query(self, query: Query) -> list[Entity]:
         """The entities that *query* asks for, in its order."""
         if self._answers is not None and (known := self._answers.get(query)) is not None:
             return known
         statement = self._compiler(query).rows(_COLUMNS)
-        found = [_entity(*row) for row in self._connection.execute(statement.sql, statement.bindings)]
+        found, size_bytes = self._read(statement.sql, statement.bindings)
         if self._answers is not None:
-            self._answers.put(query, found)
+            self._answers.put(query, found, size_bytes)
         return found
+
+    def _read(self, sql: str, bindings: tuple[Any, ...]) -> tuple[list[Entity], int]:
+        """Entities, and how long their documents are in all."""
+        found: list[Entity] = []
+        size_bytes = 0
+        for row in self._connection.execute(sql, bindings):
+            document_bytes = len(row[_DOCUMENT])
+            if self._reader is not None:
+                self._reader.find(document_bytes)
+            size_bytes += document_bytes
+            found.append(_entity(*row))
+        return found, size_bytes
 
     async def matching(self, query: Query) -> int:
         """How many entities *query* is about, whatever part of them it asks for."""
@@ -276,10 +299,6 @@ class SqliteEntities:
             self._marks.schema_touched = True
         if kind is EntityKind.BOX:
             self._touch_tree()
-
-    def _one(self, where: str, *values: str) -> Entity | None:
-        row = self._connection.execute(f"SELECT {_COLUMNS} FROM entity WHERE {where}", values).get  # nosec B608
-        return None if row is None else _entity(*row)
 
 
 def _in_collection(columns: str) -> str:
@@ -452,7 +471,9 @@ class SqlitePrincipals:
 _KINDS: Final[dict[str, EntityKind]] = {each.value: each for each in EntityKind}
 _REMEMBERED: Final = 10_000
 _ANSWER_ROWS: Final = 100
-_ANSWERED_ROWS: Final = 16_384
+_ANSWERED_BYTES: Final = 8 * 1024 * 1024
+_ENTITY_BYTES: Final = 500
+"""What an entity takes beside its document."""
 
 
 def _values(entity: Entity) -> tuple[str | int | bytes | None, ...]:

@@ -19,7 +19,7 @@ import apsw
 from alveary.adapters.blobs.files import BlobLimits, FileBlobs
 from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite import schema
-from alveary.adapters.sqlite.database import Database, Seat, Transaction
+from alveary.adapters.sqlite.database import Allowance, Database, Seat, Transaction
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles
 from alveary.adapters.sqlite.transactions import ContentsTx, KeepTx
@@ -44,7 +44,7 @@ class Shared:
     long_threads: Executor
     limits: BlobLimits
     small_files: SmallFiles
-    query_s: float
+    lists: Allowance
 
 
 class Part(Generic[Tx]):
@@ -81,7 +81,7 @@ class Part(Generic[Tx]):
         )
         self.before_first_write: Callable[[], Awaitable[None]] | None = None
         self._tending: asyncio.Future[None] | None = None
-        self._query_s = shared.query_s
+        self._lists = shared.lists
         self._threads = shared.threads
         self._blob_tables = blob_tables
         self._waiting: list[str] = []
@@ -97,9 +97,9 @@ class Part(Generic[Tx]):
         """The same for rows of which nobody knows how many must be read: beside other requests if it takes long.
 
         Raises:
-            Refusal: QUERY_TOO_LONG, or what *body* raises.
+            Refusal: QUERY_TOO_LONG, QUERY_TOO_LARGE, or what *body* raises.
         """
-        answer = await self.database.look(body, self._query_s)
+        answer = await self.database.look(body, self._lists)
         self._tend()
         return answer
 

@@ -25,7 +25,7 @@ from alveary.adapters.blobs.files import BlobLimits, FileBlobs
 from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.cells import changed
-from alveary.adapters.sqlite.database import Database, vendor_errors
+from alveary.adapters.sqlite.database import Allowance, Database, vendor_errors
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles
 from alveary.adapters.sqlite.part import DATABASE, Part, Shared, open_contents, open_keep
@@ -52,6 +52,7 @@ class StoreSettings:
     outbox_rows: int = 10_000
     small_files_bytes: int = 8 * 1024 * 1024
     query_s: float = 30
+    answer_bytes: int = 64 * 1024 * 1024
     quota: Quota = OF_THE_UNIT
     encrypt: bool = False
 
@@ -96,7 +97,7 @@ class SqliteStore:
             self._long_threads,
             settings.blobs,
             SmallFiles(settings.small_files_bytes),
-            settings.query_s,
+            Allowance(settings.query_s, settings.answer_bytes),
         )
         self._cells: OrderedDict[str, _OpenCell] = OrderedDict()
         self._active: set[str] = set()

@@ -13,7 +13,14 @@ from itertools import groupby
 from typing import Final
 
 from alveary.api.odata.bodies import Site
-from alveary.errors import KEY_AFTER_NAVIGATION, NOT_IMPLEMENTED, REQUEST_TIMEOUT, UNEXPECTED, Refusal
+from alveary.errors import (
+    KEY_AFTER_NAVIGATION,
+    NOT_IMPLEMENTED,
+    QUERY_TOO_LARGE,
+    REQUEST_TIMEOUT,
+    UNEXPECTED,
+    Refusal,
+)
 from alveary.http.call import Call
 from alveary.http.refusals import render
 from alveary.http.request import Request
@@ -64,7 +71,7 @@ async def run(call: Call, site: Site, serve: Serve) -> Response:
     body = await call.request.read(limits.batch_bytes)
     content_type = call.request.headers.get("content-type")
     batch = parse_batch(body, content_type, service_url=site.url, most=limits.batch_requests, top_max=limits.top_max)
-    answers = [each async for each in _Run(call, site, serve).answers(batch.items)]
+    answers = [each async for each in _Run(call, site, serve, _Room(limits.answer_bytes)).answers(batch.items)]
     head = {"content-type": multipart_type(batch.boundary), "dataserviceversion": "2.0"}
     line_end = "\r\n" if _is_v2(call, batch.items) else "\n"
     return Response(202, head, render_batch(batch.boundary, answers, line_end=line_end))
@@ -77,6 +84,26 @@ def _is_v2(call: Call, items: Sequence[BatchRequest | Changeset]) -> bool:
     return any(answer_shape(accept, call.ports.config.odata.shape) == V2 for accept in accepts)
 
 
+class _Room:
+    """How much the requests that read may still be answered, all of a batch together: it waits in memory."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = self._left_bytes = size_bytes
+
+    def check(self) -> None:
+        """Pass while there is any.
+
+        Raises:
+            Refusal: QUERY_TOO_LARGE.
+        """
+        if self._left_bytes <= 0:
+            raise Refusal(QUERY_TOO_LARGE, limit=self._size_bytes)
+
+    def take(self, response: Response) -> None:
+        """Have *response* in it."""
+        self._left_bytes -= response.size_bytes or 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One batch being answered."""
@@ -84,6 +111,7 @@ class _Run:
     call: Call
     site: Site
     serve: Serve
+    room: _Room
 
     async def answers(self, items: Sequence[BatchRequest | Changeset]) -> AsyncIterator[Answer]:
         """The answers to *items*, in their order."""
@@ -122,10 +150,15 @@ class _Run:
         return lambda ports: self._serve(request, replace(self.call, ports=ports))
 
     async def _request(self, request: BatchRequest) -> BatchAnswer:
+        reads = request.verb == "GET"
         try:
+            if reads:
+                self.room.check()
             response = await self._serve(request, self.call)
         except Exception as problem:
             response = self._failed(problem)
+        if reads:
+            self.room.take(response)
         return _answer(request, response)
 
     def _failed(self, problem: Exception) -> Response:
