@@ -9,15 +9,11 @@ belong here: tables.
 from __future__ import annotations
 
 import asyncio
-import math
-import sys
 import threading
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -25,9 +21,10 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import apsw
 
 from alveary.adapters.sqlite.queries import register
+from alveary.adapters.sqlite.reader import Allowance, NearConnection, ReadConnection
 from alveary.adapters.sqlite.writer import Collision, WriterConnection
 from alveary.adapters.waiting import Lasting, drive, outlast
-from alveary.errors import CELL_LOCKED, DISK_FULL, QUERY_TOO_LARGE, QUERY_TOO_LONG, Refusal
+from alveary.errors import CELL_LOCKED, DISK_FULL, QUERY_TOO_LONG, Refusal
 
 T = TypeVar("T")
 Tx = TypeVar("Tx", bound="Transaction")
@@ -45,7 +42,6 @@ One that adds the rows of a group changes many pages, and by default SQLite make
 It writes all this at once when it begins that file, and takes no write of 128 KiB or more.
 """
 
-_TICK_STEPS: Final = 1_000
 _BRIEF_TICKS: Final = 80
 _BRIEF_S: Final = 0.008
 """How long a query may hold the event loop's thread: steps of SQLite's machine, and time, as a step may be long."""
@@ -108,98 +104,6 @@ class Seat(Enum):
     FAR = auto()
 
 
-_execute: Final = apsw.Connection.execute
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """How long a reader may take, and how much of documents it may find."""
-
-    duration_s: float = math.inf
-    size_bytes: int = sys.maxsize
-
-
-class ReadConnection(apsw.Connection):
-    """A connection to read by, which gives up with ``apsw.InterruptError`` what takes longer than it may.
-
-    It looks at the time before each statement, at each call of a function of ours, and now and then within a
-    statement: a thousand short ones are one long query to who waits. What finds more than it may is refused.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Open *path*."""
-        super().__init__(str(path), statementcachesize=_STATEMENTS)
-        self.set_progress_handler(self._tick, _TICK_STEPS)
-        self._until_s = math.inf
-        self._ticks = 0
-        self._size_bytes = self._left_bytes = sys.maxsize
-
-    @contextmanager
-    def within(self, allowance: Allowance, ticks: int = sys.maxsize) -> Iterator[None]:
-        """Within the block, readers keep to *allowance*, and take *ticks* times ``_TICK_STEPS`` steps at the most."""
-        self._until_s, self._ticks = time.monotonic() + allowance.duration_s, ticks
-        self._size_bytes = self._left_bytes = allowance.size_bytes
-        try:
-            yield
-        finally:
-            self._until_s = math.inf
-            self._left_bytes = sys.maxsize
-
-    def find(self, size_bytes: int) -> None:
-        """Documents of that size are found.
-
-        Raises:
-            Refusal: QUERY_TOO_LARGE when they are too much with all that was found before.
-        """
-        self._left_bytes -= size_bytes
-        if self._left_bytes < 0:
-            raise Refusal(QUERY_TOO_LARGE, limit=self._size_bytes)
-
-    def check(self) -> None:
-        """Give up if the time is over."""
-        if time.monotonic() > self._until_s:
-            raise apsw.InterruptError
-
-    def _tick(self) -> bool:
-        self._ticks -= 1
-        return self._until_s < math.inf and (self._ticks < 0 or time.monotonic() > self._until_s)
-
-    def execute(  # type: ignore[override]  # what the unit uses of it
-        self, statement: str, bindings: Any = None
-    ) -> apsw.Cursor:
-        """Run *statement*."""
-        self.check()
-        return _execute(self, statement, bindings)
-
-
-class NearConnection(ReadConnection):
-    """A connection whose read transaction begins with its first statement: what is remembered costs none.
-
-    The transaction goes on from one reader to the next until :meth:`end`; ``serial`` tells it from others, so that
-    what was asked within it need not be asked again.
-    """
-
-    serial = 0
-    _reading = False
-
-    def execute(  # type: ignore[override]  # what the unit uses of it
-        self, statement: str, bindings: Any = None
-    ) -> apsw.Cursor:
-        """Run *statement* within the read transaction."""
-        if not self._reading:
-            self._reading = True
-            _execute(self, "BEGIN")
-        self.check()
-        return _execute(self, statement, bindings)
-
-    def end(self) -> None:
-        """End the read transaction, if one was begun."""
-        self.serial += 1
-        if self._reading:
-            self._reading = False
-            _execute(self, "COMMIT")
-
-
 def connect(path: Path) -> apsw.Connection:
     """A connection to the database file at *path*, set up as every connection of the unit is."""
     return _prepared(apsw.Connection(str(path), statementcachesize=_STATEMENTS))
@@ -212,7 +116,7 @@ def _prepared(connection: C) -> C:
     else:
         register(connection)
     for pragma in _PRAGMAS:
-        _execute(connection, pragma)
+        apsw.Connection.execute(connection, pragma)
     return connection
 
 
@@ -258,7 +162,7 @@ class Database(Generic[Tx]):
         self._on_garbage = on_garbage
         self._connection = _prepared(WriterConnection(str(path), statementcachesize=_STATEMENTS))
         self._tx = transaction(self._connection, Seat.WRITER)
-        self._near = _prepared(NearConnection(path))
+        self._near = _prepared(NearConnection(path, statementcachesize=_STATEMENTS))
         self._near_tx = transaction(self._near, Seat.NEAR)
         self._changes, self._near_changes = 0, -1
         self._idle: list[tuple[ReadConnection, Tx]] = []
@@ -330,7 +234,7 @@ class Database(Generic[Tx]):
         with self._guard:
             pair = self._idle.pop() if self._idle else None
         if pair is None:
-            connection = _prepared(ReadConnection(self.path))
+            connection = _prepared(ReadConnection(self.path, statementcachesize=_STATEMENTS))
             pair = connection, self._transaction(connection, Seat.FAR)
         pair[1].refresh()
         pair[0].execute("BEGIN")

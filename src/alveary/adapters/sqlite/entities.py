@@ -11,10 +11,10 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from alveary.adapters.sqlite.database import NearConnection, ReadConnection
 from alveary.adapters.sqlite.indexes import LARGE_SET
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.queries import Compiler
+from alveary.adapters.sqlite.reader import NearConnection, ReadConnection
 from alveary.adapters.sqlite.writer import Collision, WriterConnection
 from alveary.errors import ENTITY_EXISTS, Refusal
 from alveary.model.entities import Entity, EntityKind, Link

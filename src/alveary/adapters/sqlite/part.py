@@ -19,9 +19,10 @@ import apsw
 from alveary.adapters.blobs.files import BlobLimits, FileBlobs
 from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite import schema
-from alveary.adapters.sqlite.database import Allowance, Database, Seat, Transaction
+from alveary.adapters.sqlite.database import Database, Seat, Transaction
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles
+from alveary.adapters.sqlite.reader import Allowance
 from alveary.adapters.sqlite.transactions import ContentsTx, KeepTx
 from alveary.errors import Refusal
 from alveary.model.quotas import Quota

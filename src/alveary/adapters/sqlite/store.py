@@ -25,10 +25,11 @@ from alveary.adapters.blobs.files import BlobLimits, FileBlobs
 from alveary.adapters.keys.data_keys import DataKeys
 from alveary.adapters.sqlite import schema
 from alveary.adapters.sqlite.cells import changed
-from alveary.adapters.sqlite.database import Allowance, Database, vendor_errors
+from alveary.adapters.sqlite.database import Database, vendor_errors
 from alveary.adapters.sqlite.marks import Marks
 from alveary.adapters.sqlite.nodes import SmallFiles
 from alveary.adapters.sqlite.part import DATABASE, Part, Shared, open_contents, open_keep
+from alveary.adapters.sqlite.reader import Allowance
 from alveary.adapters.sqlite.transactions import ContentsTx, KeepTx, RegistryTx
 from alveary.adapters.waiting import outlast
 from alveary.errors import CELL_LOCKED, NO_SUCH_CELL, Refusal
