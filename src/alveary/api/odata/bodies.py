@@ -33,7 +33,7 @@ _FEED: Final = {**_VERSION, "content-type": "application/atom+xml;type=feed;char
 _TEXT: Final = {**_VERSION, "content-type": "text/plain;charset=utf-8"}
 
 _AT_ONCE: Final = 500
-"""How many entities are rendered on the event loop's thread, which takes some milliseconds."""
+"""How many entities or properties are rendered on the event loop's thread, which takes some milliseconds."""
 
 NO_CONTENT: Final = Response(204, _VERSION)
 
@@ -97,7 +97,7 @@ async def one(call: Call, row: Row, how: View, answer: Answer) -> Response:
         return Response(304, {"etag": str(etag)})
     atom = answer.format is Format.ATOM
     render = odata_atom.render_entry if atom else odata_json.render_entity
-    body = render(row, how) if not row.related else await _rendered([row], partial(render, row, how))
+    body = render(row, how) if not row.related else await rendered(_size(row), partial(render, row, how))
     return Response(200, {**(_ENTRY if atom else _JSON), "etag": str(etag)}, body)
 
 
@@ -113,15 +113,18 @@ async def many(call: Call, title: str, page: Page, how: View, answer: Answer, pa
         return odata_json.render_entities(rows, how, count=count, next_url=next_url)
 
     if answer.format is Format.ATOM:
-        return Response(200, _FEED, await _rendered(rows, feed))
-    return Response(200, _JSON_LIST, await _rendered(rows, results))
+        return Response(200, _FEED, await rendered(_count(rows), feed))
+    return Response(200, _JSON_LIST, await rendered(_count(rows), results))
 
 
-async def _rendered(rows: Sequence[Row], render: Callable[[], bytes]) -> bytes:
-    """What *render* makes of *rows*: beside other requests where they, and what is expanded of them, are many."""
-    if len(rows) <= _AT_ONCE and sum(map(_size, rows)) <= _AT_ONCE:
-        return render()
-    return await asyncio.to_thread(render)
+async def rendered(count: int, render: Callable[[], bytes]) -> bytes:
+    """What *render* makes of *count* entities or properties: beside other requests where they are many."""
+    return render() if count <= _AT_ONCE else await asyncio.to_thread(render)
+
+
+def _count(rows: Sequence[Row]) -> int:
+    """How many entities *rows* are with all that is expanded of them."""
+    return sum(map(_size, rows))
 
 
 def _size(row: Row) -> int:
@@ -143,7 +146,7 @@ def changed(row: Row) -> Response:
 async def uris(page: Page, how: View, *, to_one: bool) -> Response:
     """200 with the URLs of a list of entities."""
     render = partial(odata_json.render_links, page.rows, how, page.count, to_one=to_one)
-    return Response(200, _JSON_LIST, await _rendered(page.rows, render))
+    return Response(200, _JSON_LIST, await rendered(len(page.rows), render))
 
 
 def text(body: bytes) -> Response:

@@ -5,9 +5,10 @@ What does not belong here: entities.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
-from alveary.api.odata.bodies import Site
+from alveary.api.odata.bodies import Site, rendered
 from alveary.errors import FORMAT_UNKNOWN, METHOD_NOT_ALLOWED, Refusal
 from alveary.http.call import Call
 from alveary.http.response import Response, allowing
@@ -61,14 +62,14 @@ async def metadata(call: Call, site: Site) -> Response:
     Source: API reference 276, 316; a cell's and a unit's are told to anyone, as Personium does.
     """
     if site.service is CONTROL:
-        return metadata_answer(call, CONTROL_HOME)
+        return await metadata_answer(call, CONTROL_HOME)
     home = await call.access.require_any(call.ports, site.service, Doing.READ)
     wanted = call.query.get("$format")
     if wanted == "atomsvc" or "application/atomsvc+xml" in call.request.headers.get("accept", ""):
         return Response(200, _ATOM_SERVICE, atom_service(f"{site.url}$metadata/", SCHEMA_SETS))
     if wanted is not None and wanted.lower() != "xml":
         raise Refusal(FORMAT_UNKNOWN, value=wanted)
-    return metadata_answer(call, home)
+    return await metadata_answer(call, home)
 
 
 async def schema_metadata(call: Call, site: Site) -> Response:
@@ -77,10 +78,10 @@ async def schema_metadata(call: Call, site: Site) -> Response:
     Source: Personium, undocumented.
     """
     await call.access.require_any(call.ports, site.service, Doing.READ)
-    return metadata_answer(call, SCHEMA_HOME)
+    return await metadata_answer(call, SCHEMA_HOME)
 
 
-def metadata_answer(call: Call, home: Home) -> Response:
+async def metadata_answer(call: Call, home: Home) -> Response:
     """The EDMX of what *home* has.
 
     Raises:
@@ -92,12 +93,8 @@ def metadata_answer(call: Call, home: Home) -> Response:
         raise Refusal(METHOD_NOT_ALLOWED)
     is_open = home.node is not None
     shape = answer_shape(call.request.headers.get("accept", ""), call.ports.config.odata.shape)
-    body = render_edmx(
-        home.namespace,
-        home.namespace,
-        list(home.sets.values()),
-        list(home.complex_types.values()),
-        open_types=is_open,
-        plain_names=shape == V2,
+    sets, complex_types = list(home.sets.values()), list(home.complex_types.values())
+    render = partial(
+        render_edmx, home.namespace, home.namespace, sets, complex_types, open_types=is_open, plain_names=shape == V2
     )
-    return Response(200, _XML, body)
+    return Response(200, _XML, await rendered(sum(len(each.properties) for each in sets), render))

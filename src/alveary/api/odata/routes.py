@@ -73,7 +73,7 @@ async def unit_control(call: Call, segments: tuple[str, ...]) -> Response:
             call.access.require_unit()
             return documents.service_answer(call, site.url, documents.UNIT_HOME)
         case ("$metadata",):
-            return documents.metadata_answer(call, documents.UNIT_HOME)
+            return await documents.metadata_answer(call, documents.UNIT_HOME)
         case rest if split_segment(rest[0])[0] != CELL.name:
             raise Refusal(NO_SUCH_URI if rest[0].startswith("$") else NO_SUCH_ENTITY_SET)
         case rest:
