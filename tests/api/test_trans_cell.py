@@ -8,9 +8,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from alveary.wire.saml import Assertion, Fault, parse
+from alveary.wire.saml import Assertion, Fault, parse, render
 from tests.running import MASTER, RunningUnit, Site, running
+from tests.tokens import retold
 
 BEARER = "urn:ietf:params:oauth:grant-type:saml2-bearer"
 CLIENT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"
@@ -57,6 +63,19 @@ def visiting(home: Site, name: str, target: Site) -> str:
 def assertion_grant(cell: Site, assertion: str, **form: str) -> httpx.Response:
     fields = {"grant_type": BEARER, "assertion": assertion, **form}
     return cell.call("POST", "__token", token=None, data=fields)
+
+
+def made_up(unit: RunningUnit, token: str, **claims: str) -> str:
+    """What *token* says with other *claims*, under the signature of *unit*, which has gone bad."""
+    key = load_pem_private_key((unit.data / "secrets" / "unit.pem").read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    certificate = x509.load_pem_x509_certificate((unit.data / "secrets" / "unit.crt").read_bytes())
+    return render(
+        retold(said(token), **claims),
+        lambda data: key.sign(data, PKCS1v15(), SHA256()),
+        certificate.public_bytes(Encoding.DER),
+        certificate.subject.rfc4514_string(),
+    )
 
 
 def link(cell: Site, source: str, navigation: str, target: str) -> str:
@@ -197,6 +216,34 @@ class TestVisitors:
         link(third, "Relation('partner')", "_Role", "Role('guest')")
         assert third.call("GET", "__/file", token=hop).status_code == 200
 
+    def test_a_cell_does_not_vouch_for_what_another_made_up_of_its_own_accounts(self, world: World) -> None:
+        home, host, third = world.far.cell(), world.near.cell(), world.near.cell()
+        home.account("alice")
+        host.account("me")
+        guarded(third)
+        third.call("POST", "__ctl/ExtCell", json={"Url": host.url})
+        link(third, f"ExtCell('{encoded(host.url)}')", "_Role", "Role('guest')")
+        assert third.call("GET", "__/file", token=host.token("me", p_target=third.url)).status_code == 200
+        forged = made_up(world.far, visiting(home, "alice", host), subject=f"{host.url}#me")
+        assert code_of(assertion_grant(host, forged, p_target=third.url)) == (400, "PR400-AN-0012")
+        refresh = assertion_grant(host, forged).json()["refresh_token"]
+        form = {"grant_type": "refresh_token", "refresh_token": refresh, "p_target": third.url}
+        assert code_of(host.call("POST", "__token", token=None, data=form)) == (400, "PR400-AN-0012")
+
+    def test_a_token_that_is_bound_to_roles_of_its_cell_does_not_grow_by_an_exchange(self, world: World) -> None:
+        home, host = world.far.cell(), world.near.cell()
+        home.account("alice", roles=("doctor",))
+        guarded(host)
+        assert host.acl("", {"guest": "p:root"}).status_code == 200
+        host.call("POST", "__ctl/ExtCell", json={"Url": home.url})
+        link(host, f"ExtCell('{encoded(home.url)}')", "_Role", "Role('guest')")
+        bound = home.token("alice", p_target=host.url, scope=f"{home.url}__role/__/doctor")
+        free = home.token("alice", p_target=host.url)
+        for assertion, statuses in ((bound, (403, 403)), (free, (200, 200))):
+            exchanged = assertion_grant(host, assertion).json()["access_token"]
+            found = [host.call("GET", "__ctl/Account", token=each).status_code for each in (assertion, exchanged)]
+            assert tuple(found) == statuses
+
     def test_a_visitors_refresh_token_gives_what_the_links_say_now(self, world: World) -> None:
         home, host = world.far.cell(), world.near.cell()
         home.account("alice")
@@ -312,6 +359,21 @@ class TestApps:
             assert (answer.json()["error"], code_of(answer)) == ("invalid_client", (400, expected))
         answer = self.granted(cell, {"form": {}, "headers": {"Authorization": "Basic %%%"}})
         assert code_of(answer) == (400, "PR400-AN-0018")
+
+    def test_what_an_apps_cell_says_of_its_visitors_proves_no_app(
+        self, unit: RunningUnit, cell: Site, app: Site
+    ) -> None:
+        self.box(cell, app, "public")
+        stranger = unit.cell()
+        stranger.account("x")
+        proof = assertion_grant(app, visiting(stranger, "x", app), p_target=cell.url).json()["access_token"]
+        assert said(proof).issuer == app.url
+        for form in (
+            {"client_id": app.url, "client_secret": proof},
+            {"client_assertion_type": CLIENT_ASSERTION, "client_assertion": proof},
+        ):
+            answer = self.granted(cell, {"form": form})
+            assert (answer.json()["error"], code_of(answer)) == ("invalid_client", (400, "PR400-AN-0006"))
 
     def test_tokens_of_an_app_are_refreshed_told_and_revoked_by_that_app_alone(
         self, unit: RunningUnit, cell: Site, app: Site
@@ -432,6 +494,19 @@ class TestUnitUsers:
         assert unit.http.get(f"{unit.url}__ctl/Cell('given')", headers=plain).status_code == 200
         reader = {"Authorization": f"Bearer {self.as_user(admins, 'reader')}", **someone}
         assert code_of(unit.http.get(f"{unit.url}__ctl/Cell('given')", headers=reader)) == (403, "PR403-AU-0003")
+
+    def test_visitors_of_the_cell_whose_accounts_are_users_are_none(self, admins: tuple[RunningUnit, Site]) -> None:
+        unit, cell = admins
+        stranger = unit.cell()
+        stranger.account("x")
+        token = assertion_grant(cell, visiting(stranger, "x", cell), p_target=unit.url).json()["access_token"]
+        assert (said(token).issuer, said(token).subject) == (cell.url, f"{stranger.url}#x")
+        listed = unit.http.get(f"{unit.url}__ctl/Cell", headers={"Authorization": f"Bearer {token}"})
+        assert code_of(listed) == (403, "PR403-AU-0001")
+        made = unit.http.post(
+            f"{unit.url}__ctl/Cell", json={"Name": "mine"}, headers={"Authorization": f"Bearer {token}"}
+        )
+        assert code_of(made) == (403, "PR403-AU-0001")
 
     def test_a_cell_that_is_not_named_makes_no_users(self, admins: tuple[RunningUnit, Site]) -> None:
         unit, _ = admins

@@ -39,7 +39,7 @@ from alveary.usecases import assertions, families
 from alveary.usecases.access import EVERYONE, Access, ContentsRole, Who
 from alveary.usecases.assertions import Assertion, Fault
 from alveary.usecases.logins import log_in
-from alveary.usecases.roles import ROLE_PATH, of_visitor
+from alveary.usecases.roles import ROLE_PATH, of_visitor, speaks_for_itself
 from alveary.usecases.scopes import covers
 from alveary.wire.tokens import (
     REFRESHING,
@@ -278,7 +278,7 @@ async def _trans_cell(ports: Ports, cell: Cell | None, credentials: Credentials,
             return Access(None, Who.VISITOR, _KNOWN, acls.EMPTY)
         return await _everyone(ports, cell, credentials, _FAULTS[assertion])
     if assertion.audience.rstrip("/") == unit_url.rstrip("/"):
-        if _makes_unit_users(ports, assertion.issuer):
+        if _makes_unit_users(ports, assertion):
             return await _unit_user(ports, cell, credentials, assertion)
         if cell is None:
             return Access(None, Who.VISITOR, _KNOWN, acls.EMPTY)
@@ -291,9 +291,11 @@ async def _trans_cell(ports: Ports, cell: Cell | None, credentials: Credentials,
     return await _visiting(ports, cell, visitor, scopes, schema, assertion.expires_ms)
 
 
-def _makes_unit_users(ports: Ports, issuer: str) -> bool:
+def _makes_unit_users(ports: Ports, assertion: Assertion) -> bool:
+    """Whether its issuer does, and of an account of its own: what it hands on of its visitors makes none."""
     listed = {ports.urls.to_local(each) for each in ports.config.unit_user_issuers}
-    return ports.urls.to_local(issuer) in listed
+    own = speaks_for_itself(ports.urls, assertion.subject, assertion.issuer)
+    return own and ports.urls.to_local(assertion.issuer) in listed
 
 
 async def _unit_user(ports: Ports, cell: Cell | None, credentials: Credentials, assertion: Assertion) -> Access:

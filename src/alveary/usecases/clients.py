@@ -28,7 +28,7 @@ from alveary.model.apps import CONFIDENTIAL
 from alveary.model.cell import Cell
 from alveary.ports import Ports
 from alveary.usecases.assertions import Fault, judge
-from alveary.usecases.roles import ROLE_PATH
+from alveary.usecases.roles import ROLE_PATH, speaks_for_itself
 
 _CONFIDENTIAL_ROLE: Final = f"{ROLE_PATH}confidentialClient"
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:grant-type:saml2-bearer"
@@ -87,6 +87,9 @@ def authenticate_client(ports: Ports, cell: Cell, claim: ClientClaim) -> str | N
         raise Refusal(_REFUSALS[assertion])
     issuer = ports.urls.to_local(assertion.issuer)
     if client_id is not None and ports.urls.to_local(client_id) != issuer:
+        raise Refusal(CLIENT_ASSERTION_ISSUER)
+    # What an app's cell hands on of its visitors proves nothing of the app (RFC 7522, 3: the subject is the client).
+    if not speaks_for_itself(ports.urls, assertion.subject, assertion.issuer):
         raise Refusal(CLIENT_ASSERTION_ISSUER)
     confidential = f"{assertion.issuer}{_CONFIDENTIAL_ROLE}" in assertion.roles
     return issuer + CONFIDENTIAL if confidential else issuer

@@ -44,7 +44,7 @@ from alveary.usecases.cell_settings import representatives
 from alveary.usecases.clients import ClientClaim, authenticate_client
 from alveary.usecases.logins import Login, log_in
 from alveary.usecases.plugin_logins import log_in_by_plugin
-from alveary.usecases.roles import class_urls, of_visitor
+from alveary.usecases.roles import class_urls, of_visitor, speaks_for_itself
 from alveary.usecases.scopes import OPENID, arbitrate, narrowed
 from alveary.usecases.signing import id_token
 from alveary.wire import pkce
@@ -237,7 +237,9 @@ async def _by_assertion(ports: Ports, cell: Cell, asked: Asked) -> Grant:
         raise Refusal(_FAULTS[assertion])
     holder = Visitor(assertion.subject, assertion.issuer, assertion.roles)
     here = [word for word in assertion.scopes if ":" not in word]  # roles of another cell bound nothing here
-    scope = await arbitrate(ports, cell, here, ports.config.auth.scope_assertion)
+    # A token that is bound to such roles alone brings no scope, not the one of a token that is bound to nothing.
+    bound_elsewhere = bool(assertion.scopes) and not here
+    scope = () if bound_elsewhere else await arbitrate(ports, cell, here, ports.config.auth.scope_assertion)
     return await _give(ports, cell, asked, Granted(holder, ports.ids.new(), asked.app, scope))
 
 
@@ -361,6 +363,9 @@ def _local(
 
 async def _trans_cell(ports: Ports, cell: Cell, asked: Asked, granted: Granted, target: str) -> str:
     holder = granted.holder
+    # Nobody but the cell itself says who is one of its own: else it would vouch for what another cell made up.
+    if isinstance(holder, Visitor) and speaks_for_itself(ports.urls, holder.subject, ports.urls.cell_url(cell.name)):
+        raise Refusal(TOKEN_TARGET)
 
     async def find(tx: ReadTx) -> tuple[str, ...]:
         if isinstance(holder, Resident):

@@ -46,7 +46,7 @@ async def of_visitor(tx: Directory, urls: Urls, visitor: Visitor) -> frozenset[s
     if ext_cell is None:
         return frozenset()
     found: set[str] = set()
-    if urls.to_local(cell_of(visitor.subject)) == issuer:
+    if speaks_for_itself(urls, visitor.subject, visitor.issuer):
         found.update(await tx.links.others(ext_cell.id, EntityKind.ROLE))
     for relation in await tx.links.others(ext_cell.id, EntityKind.RELATION):
         found.update(await tx.links.others(relation, EntityKind.ROLE))
@@ -55,6 +55,11 @@ async def of_visitor(tx: Directory, urls: Urls, visitor: Visitor) -> frozenset[s
             if ext_role is not None:
                 found.update(await tx.links.others(ext_role.id, EntityKind.ROLE))
     return frozenset(found)
+
+
+def speaks_for_itself(urls: Urls, subject: str, issuer: str) -> bool:
+    """Whether *issuer* is the cell of *subject*: of any other it only hands on what a third cell said."""
+    return urls.to_local(cell_of(subject)) == urls.to_local(issuer)
 
 
 def cell_of(subject: str) -> str:
