@@ -67,10 +67,17 @@ def test_override_replaces_headers_in_both_spellings() -> None:
     assert call.headers["depth"] == "1"
 
 
-@pytest.mark.parametrize("name", ["Host", "Content-Length", "transfer-encoding", "X-Forwarded-For"])
-def test_override_never_changes_how_the_message_travels(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Host", "Content-Length", "transfer-encoding", "X-Forwarded-For"),
+        *("Origin", "Cookie", "Referer", "Sec-Fetch-Site", "sec-fetch-mode"),
+    ],
+)
+def test_override_never_changes_how_the_message_travels_nor_who_sent_it(name: str) -> None:
     call = request((name, "old"), ("X-Override", f"{name}: 10.0.0.1"))
     assert call.headers[name.lower()] == "old"
+    assert name.lower() not in request(("X-Override", f"{name}: 10.0.0.1")).headers
 
 
 def test_repeated_headers_are_joined() -> None:

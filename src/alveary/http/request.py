@@ -25,8 +25,12 @@ Leaving = Callable[[Callable[[], None]], None]
 Network = IPv4Network | IPv6Network
 
 _REQUEST_KEY: Final = re.compile(r"[A-Za-z0-9_-]{0,128}")
-_NOT_OVERRIDDEN: Final = frozenset({"host", "content-length", "transfer-encoding"})
-"""Headers, beside all X-Forwarded ones, that say how the message travels: no X-Override changes them."""
+_NOT_OVERRIDDEN: Final = frozenset({"host", "content-length", "transfer-encoding", "cookie", "origin", "referer"})
+_NEVER_OVERRIDDEN: Final = ("x-forwarded-", "sec-")
+"""Headers, by whole names and by beginnings, that say how the message travels or which page sent it.
+
+No X-Override changes them: a script may set that header, and not these.
+"""
 
 
 class ClientGone(Exception):  # noqa: N818 - no error of the unit's
@@ -225,7 +229,7 @@ def _read_headers(fields: Fields) -> dict[str, str]:
     for override in overrides:
         name, _, value = override.partition(":")
         name = name.strip().lower()
-        if name and name not in _NOT_OVERRIDDEN and not name.startswith("x-forwarded-"):
+        if name and name not in _NOT_OVERRIDDEN and not name.startswith(_NEVER_OVERRIDDEN):
             headers[name] = value.strip()
     return headers
 

@@ -117,6 +117,8 @@ class Dispatcher:
         return Call(self._ports, access, cell, request, self._urls)
 
     async def _access(self, request: Request, cell: Cell | None, authorization: str | None) -> Access:
+        if _is_basic(authorization) and _is_fetched_by_another_site(request):
+            authorization = None
         credentials = _credentials(request, authorization)
         if authorization is None or cell is None or not authorization.startswith("Bearer "):
             return await authenticate(self._ports, cell, credentials)
@@ -128,6 +130,15 @@ class Dispatcher:
 
 def _is_basic(authorization: str | None) -> bool:
     return authorization is not None and authorization[:6].lower() == "basic "
+
+
+def _is_fetched_by_another_site(request: Request) -> bool:
+    """Whether a browser says that another site's page sent it, other than by a link that was followed.
+
+    A browser adds the password that it remembers of this site to whatever any page has it send.
+    """
+    followed = request.method in {"GET", "HEAD"} and request.headers.get("sec-fetch-mode") == "navigate"
+    return request.headers.get("sec-fetch-site") in {"cross-site", "same-site"} and not followed
 
 
 def _credentials(request: Request, authorization: str | None) -> Credentials:
