@@ -155,6 +155,8 @@ class TestAcl:
             ("{ace}<D:grant><D:privilege><D:read/></D:privilege></D:grant></D:ace>", "PR400-DV-0006"),
             ("{ace}<D:principal><D:all/></D:principal><D:grant/></D:ace>", "PR400-DV-0006"),
             ("{ace}<D:principal><D:href/></D:principal>{read}</D:ace>", "PR400-DV-0006"),
+            ("{ace}<D:principal><D:all/><D:href>r</D:href></D:principal>{read}</D:ace>", "PR400-DV-0006"),
+            ("{ace}<D:principal><D:href>r</D:href><D:all/></D:principal>{read}</D:ace>", "PR400-DV-0006"),
             ("{ace}<D:principal><D:all/></D:principal>{nonsense}</D:ace>", "PR400-DV-0006"),
             ("{ace}<D:principal><D:all/></D:principal>{root}</D:ace>", "PR400-DV-0006"),
             ("{ace}<D:invert><D:principal><D:all/></D:principal></D:invert>{read}</D:ace>", "PR400-DV-0006"),
@@ -184,6 +186,9 @@ class TestAcl:
 
     def test_an_unknown_level_of_schema_authentication_is_400(self, cell: Site) -> None:
         assert code(cell.acl("__", {}, authz="sometimes")) == (400, "PR400-DV-0006")
+        for attribute in ("p:requireSchemaAuthz", "requireSchemaAuthz"):
+            empty = f'<D:acl xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns" {attribute}=""/>'
+            assert code(cell.call("ACL", "__", content=empty)) == (400, "PR400-DV-0006")
 
 
 class TestSchemaAuthentication:
@@ -230,6 +235,34 @@ class TestBasicAndChallenges:
             self.basic(cell, path).status_code for path in ("__", "plain", "app", "__ctl/Account", "__snapshot/x")
         ]
         assert found == [200, 200, 401, 401, 401]
+
+    @pytest.mark.parametrize(
+        ("method", "site", "mode", "heeded"),
+        [
+            ("GET", None, None, True),
+            ("GET", "same-origin", "cors", True),
+            ("GET", "none", "navigate", True),
+            ("GET", "cross-site", "navigate", True),
+            ("GET", "cross-site", "cors", False),
+            ("GET", "cross-site", "no-cors", False),
+            ("GET", "same-site", "cors", False),
+            ("PUT", None, None, True),
+            ("PUT", "same-origin", "cors", True),
+            ("PUT", "cross-site", "cors", False),
+            ("POST", "cross-site", "navigate", False),
+        ],
+    )
+    def test_a_password_that_a_browser_adds_for_another_sites_page_does_not_count(
+        self, cell: Site, method: str, site: str | None, mode: str | None, heeded: bool
+    ) -> None:
+        cell.account("alice", roles=("r",))
+        cell.call("PUT", "__/file", content=b"x")
+        cell.acl("__", {"r": "all"})
+        said = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+        headers = {"Authorization": f"Basic {base64.b64encode(b'alice:password-1').decode()}"}
+        headers |= {name: value for name, value in said.items() if value is not None}
+        answer = cell.call(method, "__/file", token=None, headers=headers, content=b"y" if method == "PUT" else b"")
+        assert (answer.status_code != 401) is heeded
 
     def test_malformed_and_wrong_credentials_have_their_codes(self, cell: Site) -> None:
         assert code(self.basic(cell, "__", b"nocolon")) == (401, "PR401-AU-0004")

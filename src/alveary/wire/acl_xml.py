@@ -76,7 +76,7 @@ def parse(text: bytes, cell_url: str, canonical: Callable[[str], str], *, max_de
     root = xml.parse(text, max_depth=max_depth, refusal=XML_CONTENT)
     if root.tag != f"{DAV}acl":
         raise Refusal(XML_CONTENT)
-    level = root.get(REQUIRE_SCHEMA_AUTHZ) or root.get("requireSchemaAuthz")
+    level = root.get(REQUIRE_SCHEMA_AUTHZ, root.get("requireSchemaAuthz"))
     if level is not None and level not in SCHEMA_AUTHZ_LEVELS:
         raise Refusal(ACL_INVALID, cause=f"requireSchemaAuthz [{level}]")
     base = canonical(root.get(XML_BASE, ""))
@@ -90,8 +90,8 @@ def _ace(entry: etree._Element, base: str, cell_url: str, canonical: Callable[[s
         if entry.find(f"{DAV}{unsupported}") is not None:
             raise Refusal(ACL_INVALID, cause=f"[{unsupported}] is not supported")
     principal, grant = entry.find(f"{DAV}principal"), entry.find(f"{DAV}grant")
-    if principal is None or not len(principal):
-        raise Refusal(ACL_INVALID, cause="an ace without a principal")
+    if principal is None or len(principal) != 1:
+        raise Refusal(ACL_INVALID, cause="an ace without one principal")
     if grant is None:
         raise Refusal(ACL_INVALID, cause="an ace without a grant")
     return WrittenAce(_principal(principal[0], base, cell_url, canonical), tuple(_privileges(grant)))
