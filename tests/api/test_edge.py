@@ -406,6 +406,7 @@ async def test_every_answer_names_the_version_and_lets_any_origin_read(unit: Uni
         answer = await unit.ask(get(path))
         assert answer.headers["x-personium-version"] == "1.8.4"
         assert answer.headers["access-control-allow-origin"] == "*"
+        assert "Origin" in answer.headers["vary"].split(", ")
         assert "date" in answer.headers
         assert "server" not in answer.headers
 

@@ -70,7 +70,7 @@ def allowing(methods: Iterable[str], headers: Headers | None = None) -> Response
 
 def header_lines(response: Response, request: Request, size_bytes: int | None) -> list[str]:
     """The headers of *response* to *request*, its length among them where *size_bytes* is known."""
-    lines = _cors(request) if "origin" in request.headers else ["access-control-allow-origin: *"]
+    lines = _cors(request) if "origin" in request.headers else ["access-control-allow-origin: *", "vary: Origin"]
     for name, value in response.headers.items():
         if isinstance(value, tuple):
             lines += [f"{name}: {each}" for each in value]

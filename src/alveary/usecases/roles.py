@@ -12,6 +12,7 @@ from alveary.model.cell import Cell
 from alveary.model.entities import EntityKind
 from alveary.model.names import MAIN_BOX
 from alveary.model.privileges import CellPrivilege
+from alveary.model.queries import Query
 from alveary.model.values import frozen
 from alveary.ports import Ports
 from alveary.ports.store import BoxReader, EntityReader, LinkReader, ReadTx
@@ -48,11 +49,12 @@ async def of_visitor(tx: Directory, urls: Urls, visitor: Visitor) -> frozenset[s
     found: set[str] = set()
     if speaks_for_itself(urls, visitor.subject, visitor.issuer):
         found.update(await tx.links.others(ext_cell.id, EntityKind.ROLE))
+    said = frozenset(map(urls.to_local, visitor.roles))
     for relation in await tx.links.others(ext_cell.id, EntityKind.RELATION):
         found.update(await tx.links.others(relation, EntityKind.ROLE))
-        for url in visitor.roles:
-            ext_role = await tx.entities.find(EntityKind.EXT_ROLE, relation, urls.to_local(url))
-            if ext_role is not None:
+        # Those of the relation are few; how many roles a visitor is said to have is up to another unit.
+        for ext_role in await tx.entities.query(Query(EntityKind.EXT_ROLE, scope=relation)) if said else ():
+            if ext_role.key in said:
                 found.update(await tx.links.others(ext_role.id, EntityKind.ROLE))
     return frozenset(found)
 
