@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from websockets.frames import Frame, Opcode
 from alveary.adapters.machine import SystemIds
 from alveary.errors import AUTH_REQUIRED, LACKS_PRIVILEGE, Refusal
 from alveary.http.app import Edge
+from alveary.http.exchange import Exchange
 from alveary.http.request import ClientGone, Request
 from alveary.http.response import METHODS, Response
 from alveary.http.server import Stop, listen, serve
@@ -363,6 +365,28 @@ async def test_requests_in_one_piece_are_answered_in_their_order(unit: Unit) -> 
     assert (await client.answer()).body == b"slow"
     assert (await client.answer()).body == b"abcabcabc"
     assert (await client.answer(head=True)).headers["content-length"] == "3"
+    assert (await client.ask(get("/cell/small"))).body == b"abc"
+
+
+async def test_of_thousands_of_requests_in_one_piece_few_are_read_before_their_turn(unit: Unit) -> None:
+    client = await unit.connect()
+    count = 5_000
+    size_bytes = 100_000
+    await client.send(get("/cell/slow"))
+    assert await unit.event() == "begun"
+    upload = get("/cell/upload", f"Content-Length: {size_bytes}", method="PUT") + "x" * size_bytes
+    rest = "".join(get(f"/cell/{number}") for number in range(count)) + upload + get("/cell/small")
+    sending = asyncio.create_task(client.send(rest))
+    for _ in range(100):  # whatever the unit would read of them it reads in these turns
+        await asyncio.sleep(0)
+    assert sum(isinstance(each, Exchange) for each in gc.get_objects()) < 1_000
+    unit.release.set()
+    assert (await client.answer()).body == b"slow"
+    for number in range(count):
+        assert json.loads((await client.answer()).body)["segments"] == [str(number)]
+    assert (await client.answer()).body == str(size_bytes).encode()
+    assert (await client.answer()).body == b"abc"
+    await sending
     assert (await client.ask(get("/cell/small"))).body == b"abc"
 
 

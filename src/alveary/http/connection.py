@@ -33,6 +33,8 @@ _LINGER_S: Final = 2.0
 
 _ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?]+)(.*)", re.IGNORECASE)
 _SLASH: Final = ord("/")
+_PIECE_BYTES: Final = 16 * 1024
+"""How much is read at once of a client that does not wait for answers."""
 
 
 class _Phase(Enum):
@@ -76,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._early: bytes | None = None
         self._waiting: deque[Exchange] = deque()
+        self._unread = b""
         self._at_once = False
         self._refusal: Refusal | None = None
         self._closing = False
@@ -104,6 +107,8 @@ class Connection(asyncio.Protocol):
         self._state.connections.discard(self)
         if self._exchange is not None:
             self._exchange.lose()
+        self._waiting.clear()
+        self._unread = b""
         self._channel.resume_writing()
         self._end_watches()
 
@@ -123,7 +128,37 @@ class Connection(asyncio.Protocol):
             return
         if self._early is not None:
             self._hold(data)
-            return
+        elif self._unread:
+            self._unread += data
+        else:
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Feed the parser *data*, but no more than little of it that comes behind a request without an answer.
+
+        Requests take more memory than what they are read from: a client may send thousands before it reads an answer.
+        """
+        for start in range(0, len(data), _PIECE_BYTES):
+            if self._waiting:
+                self._unread = data[start:]
+                self._unwatch()  # the rest of a head is here, and its time has not come
+                return
+            self._read_piece(data[start : start + _PIECE_BYTES])
+            if self._closing:
+                return
+            if self._early is not None:
+                self._hold(data[start + _PIECE_BYTES :])
+                return
+
+    def _read_on(self) -> None:
+        """Read what has waited, unless the connection has ended."""
+        unread, self._unread = self._unread, b""
+        if not self._closing and not self._channel.is_closing:
+            self._read(unread)
+            if self._is_answered() and not self._unread:
+                self._await_next()
+
+    def _read_piece(self, data: bytes) -> None:
         before = self._fields
         self._piece_bytes = len(data)
         self._at_once = True
@@ -313,11 +348,17 @@ class Connection(asyncio.Protocol):
         self._state.total_requests += 1
         if self._channel.is_closing:
             return
-        self._channel.resume_reading()
         if self._waiting:
             following = self._waiting.popleft()
             following.task = self._spawn(self._run(following))
-        elif self._phase is _REQUEST:
+        elif not self._unread:
+            self._await_next()
+        if self._unread and not self._waiting:  # the rest of a body may be in it
+            self._loop.call_soon(self._read_on)
+
+    def _await_next(self) -> None:
+        self._channel.resume_reading()
+        if self._phase is _REQUEST:
             self._idle()
 
     # Answers to what is no request
