@@ -186,6 +186,20 @@ class TestProppatch:
         self.patched(file, *changes)
         assert stats(asked(file, "__/f.txt"))[200].get("{urn:z}b") == left
 
+    def test_a_property_brings_no_namespace_but_those_it_uses(self, file: Site) -> None:
+        def update(declared: str, names: str) -> httpx.Response:
+            changed = f"<D:set><D:prop>{names}</D:prop></D:set>"
+            body = f'<D:propertyupdate xmlns:D="DAV:" {declared}>{changed}</D:propertyupdate>'
+            return file.call("PROPPATCH", "__/f.txt", content=body)
+
+        many = " ".join(f'xmlns:n{number}="urn:{number}"' for number in range(63))
+        assert update(many, "<n1:a n2:b='1'><n3:c/></n1:a>").status_code == 207
+        shown = asked(file, "__/f.txt", "<D:prop><a xmlns='urn:1'/></D:prop>").text
+        assert [f'"urn:{number}"' in shown for number in (1, 2, 3, 4)] == [True, True, True, False]
+        assert update("", "".join(f'<a xmlns="urn:{number}"/>' for number in range(200))).status_code == 207
+        for declared in (f'{many} xmlns:more="urn:more"', f'xmlns:long="{"u" * 257}"'):
+            assert update(declared, "<a/>").status_code == 400
+
     def test_names_in_any_namespace_or_none_come_back_as_they_went_in(self, file: Site) -> None:
         elements = {
             "{urn:z}a": "<Z:a>1<Z:in/></Z:a>",

@@ -7,6 +7,7 @@ properties there are (``dav_properties``), and what may be seen or set.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def _keep_language(element: etree._Element) -> None:
 
 def _standing_alone(element: etree._Element) -> str:
     """The element's XML with every namespace it uses declared in it, a missing one undeclared."""
-    text = etree.tostring(element, encoding="unicode", with_tail=False)
+    text = etree.tostring(copy.deepcopy(element), encoding="unicode", with_tail=False)
     if None not in element.nsmap and any(etree.QName(each).namespace is None for each in element.iter()):
         end = re.search(r"[\s/>]", text)
         at = end.start() if end else len(text)

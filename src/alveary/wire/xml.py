@@ -25,11 +25,17 @@ _DOCTYPE: Final = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ENCODED: Final = (("utf-16", (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")), ("utf-8", (b"",)))
 
 
+_MOST_NAMESPACES: Final = 64
+_MAX_NAMESPACE_CHARS: Final = 256
+"""An element that is told alone is told with its namespaces: a few bytes of a body must not come to many."""
+
+
 def parse(text: bytes, *, max_depth: int, refusal: Kind = XML_UNREADABLE) -> etree._Element:
     """The root element of *text*.
 
     Raises:
-        Refusal: *refusal* when it is no well-formed XML, declares a DTD, or nests deeper than *max_depth*.
+        Refusal: *refusal* when it is no well-formed XML, declares a DTD, nests deeper than *max_depth*, or has more
+            namespaces, or longer ones, than any document needs.
     """
     encoding = next(name for name, starts in _ENCODED if text.startswith(starts))
     try:
@@ -49,7 +55,7 @@ def parse(text: bytes, *, max_depth: int, refusal: Kind = XML_UNREADABLE) -> etr
         root = etree.fromstring(_without_declaration(decoded).encode(), parser)
     except (UnicodeError, etree.XMLSyntaxError, ValueError):
         raise Refusal(refusal) from None
-    if _deeper_than(root, max_depth):
+    if not _is_bounded(root, max_depth):
         raise Refusal(refusal)
     return root
 
@@ -61,13 +67,21 @@ def _without_declaration(text: str) -> str:
     return text
 
 
-def _deeper_than(root: etree._Element, max_depth: int) -> bool:
-    depth = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        if depth > max_depth:
-            return True
-    return False
+def _is_bounded(root: etree._Element, max_depth: int) -> bool:
+    """Whether *root* nests no deeper, and no element has too many namespaces to be told with it."""
+    depth = namespaces = 0
+    for event, what in etree.iterwalk(root, events=("start", "end", "start-ns", "end-ns")):
+        if event == "start-ns":
+            namespaces += 1
+            if namespaces > _MOST_NAMESPACES or len(what[1]) > _MAX_NAMESPACE_CHARS:
+                return False
+        elif event == "end-ns":
+            namespaces -= 1
+        else:
+            depth += 1 if event == "start" else -1
+            if depth > max_depth:
+                return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
