@@ -1,7 +1,8 @@
-"""What the use cases may expect of the unit's keys, of password hashing, and of the memory of failed logins."""
+"""What the use cases may expect of the unit's keys, password hashing, the memory of failed logins, and turns."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import stat
@@ -21,9 +22,13 @@ from alveary.adapters.keys.files import (
     unit_paths,
 )
 from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
-from alveary.adapters.memory.attempts import MemoryAttempts
+from alveary.adapters.memory.attempts import MemoryAttempts, MemoryStrangers
+from alveary.adapters.memory.turns import MemoryTurns
+from alveary.errors import AUTHENTICATION_FAILED
 from alveary.model.accounts import Credential
+from alveary.model.keep import LoginHistory
 from alveary.wire.passwords import SCRYPT, SHA256, ScryptHash
+from tests.control_unit import refusal_of
 from tests.stores import HandClock
 
 MASTER = "master"
@@ -242,3 +247,98 @@ class TestAttempts:
             attempts.failed(f"2001:db8::{host}")
         assert attempts.wait_ms("2001:db8::ffff") == 1_000
         assert attempts.wait_ms("2001:db8:0:1::1") == 0
+
+
+class TestStrangers:
+    def test_what_is_known_is_of_one_name_in_one_cell(self) -> None:
+        strangers, failed = MemoryStrangers(), LoginHistory(None, 2, 3)
+        strangers.save("cell", "nobody", LoginHistory(None, 1, 1))
+        strangers.save("cell", "nobody", failed)
+        assert strangers.find("cell", "nobody") == failed
+        assert strangers.find("cell", "noone") == strangers.find("other", "nobody") == LoginHistory()
+
+    def test_of_too_many_the_longest_without_a_failure_is_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("alveary.adapters.memory.attempts._KNOWN", 2)
+        strangers = MemoryStrangers()
+        for name in ("a", "b", "a", "c"):
+            strangers.save("cell", name, strangers.find("cell", name).failed_at(1))
+        assert [strangers.find("cell", name).failed_count for name in "abc"] == [2, 0, 1]
+
+
+class Queue:
+    """Logins that wait for their turn, and end when they are told to."""
+
+    def __init__(self, *, most: int = 10, most_of_one: int = 10) -> None:
+        self.turns = MemoryTurns(most=most, most_of_one=most_of_one)
+        self.now: list[str] = []
+
+    async def comes(self, name: str, address: str | None, *, cell: str = "cell") -> asyncio.Task[None]:
+        """A login of *name* that has come; it is in ``now`` when it has its turn, until it is cancelled."""
+
+        async def stay() -> None:
+            async with self.turns.turn(cell, name, address):
+                self.now.append(name)
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self.now.remove(name)
+
+        task = asyncio.create_task(stay())
+        await asyncio.sleep(0)
+        return task
+
+    async def goes(self, *logins: asyncio.Task[None]) -> None:
+        for login in logins:
+            login.cancel()
+        await asyncio.wait(logins)
+        await asyncio.sleep(0)
+
+
+class TestTurns:
+    async def test_one_account_and_one_address_have_one_turn_at_a_time(self) -> None:
+        queue = Queue()
+        first = await queue.comes("ann", "192.0.2.1")
+        same_account = await queue.comes("ann", "192.0.2.2")
+        same_address = await queue.comes("bob", "192.0.2.1")
+        neither = await queue.comes("cid", "192.0.2.3")
+        assert queue.now == ["ann", "cid"]
+        await queue.goes(first)
+        assert sorted(queue.now) == ["ann", "bob", "cid"]
+        await queue.goes(same_account, same_address, neither)
+
+    async def test_an_account_is_one_of_a_cell_and_an_ipv6_address_one_of_a_site(self) -> None:
+        queue = Queue()
+        logins = [await queue.comes("ann", f"2001:db8:0:{site}::1", cell=f"cell{site}") for site in range(2)]
+        assert queue.now == ["ann", "ann"]
+        logins.append(await queue.comes("bob", "2001:db8::2"))
+        logins.extend([await queue.comes("cid", None), await queue.comes("dan", None)])
+        assert queue.now == ["ann", "ann", "cid"]
+        await queue.goes(*logins)
+
+    async def test_nobody_waits_for_who_waits(self) -> None:
+        queue = Queue()
+        logins = [await queue.comes(name, "192.0.2.1") for name in ("eve", "ann")]
+        owner = await queue.comes("ann", "192.0.2.2")
+        assert queue.now == ["eve", "ann"]
+        await queue.goes(*logins, owner)
+
+    async def test_who_gives_up_makes_room_for_the_next_in_the_order_of_coming(self) -> None:
+        queue = Queue()
+        first, second, third, fourth = [await queue.comes(name, "192.0.2.1") for name in "abcd"]
+        await queue.goes(second)
+        assert queue.now == ["a"]
+        await queue.goes(first)
+        assert queue.now == ["c"]
+        await queue.goes(third, fourth)
+        assert queue.now == []
+
+    async def test_one_more_than_may_wait_is_refused_by_address_and_in_all(self) -> None:
+        queue = Queue(most=3, most_of_one=2)
+        logins = [await queue.comes(name, "192.0.2.1") for name in "ab"]
+        of_one = await queue.comes("c", "192.0.2.1")
+        logins.append(await queue.comes("c", "192.0.2.2"))
+        in_all = await queue.comes("d", "192.0.2.3")
+        for refused in (of_one, in_all):
+            assert await refusal_of(refused) is AUTHENTICATION_FAILED
+        await queue.goes(*logins)
+        assert (await queue.comes("e", "192.0.2.1")).cancel()

@@ -12,7 +12,8 @@ import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
-from alveary.adapters.memory.attempts import MemoryAttempts
+from alveary.adapters.memory.attempts import MemoryAttempts, MemoryStrangers
+from alveary.adapters.memory.turns import MemoryTurns
 from alveary.config import Auth
 from alveary.errors import (
     AUTHENTICATION_FAILED,
@@ -59,6 +60,8 @@ def with_plugin(unit: Unit, plugin: WordPlugin, **auth: Any) -> Unit:
         unit.ports,
         login_plugins={GRANT: plugin},
         attempts=MemoryAttempts(clock.now_ms, interval_ms=1000, threshold=5, longest_ms=10_000),
+        strangers=MemoryStrangers(),
+        turns=MemoryTurns(most=10, most_of_one=10),
         clock=clock,
         log=log,
         config=type(unit.ports.config)(auth=options),
@@ -112,8 +115,8 @@ class TestAccounts:
         busy = with_plugin(unit, WordPlugin(), valid_authn_interval_s=60)
         await busy.create(ACCOUNT, Name="off", Type=TYPE, Status="deactivated")
         assert await refusal_of(enter(busy, "off")) is AUTHENTICATION_FAILED
-        for _ in range(5):
-            assert await refusal_of(enter(busy, "nobody", "192.0.2.1")) is AUTHENTICATION_FAILED
+        for number in range(5):
+            assert await refusal_of(enter(busy, f"nobody{number}", "192.0.2.1")) is AUTHENTICATION_FAILED
         assert await refusal_of(enter(busy, "alice", "192.0.2.1")) is AUTHENTICATION_FAILED
         assert (await enter(busy, "alice", "192.0.2.2")).account.name == "alice"
 

@@ -29,9 +29,10 @@ from alveary.adapters.keys.identity import open_identity
 from alveary.adapters.keys.rsa import RsaKeyPairs
 from alveary.adapters.keys.scrypt import ScryptCost, ScryptPasswords
 from alveary.adapters.machine import SystemClock, SystemIds
-from alveary.adapters.memory.attempts import MemoryAttempts
+from alveary.adapters.memory.attempts import MemoryAttempts, MemoryStrangers
 from alveary.adapters.memory.jobs import TaskJobs
 from alveary.adapters.memory.streams import MemoryStreams
+from alveary.adapters.memory.turns import MemoryTurns
 from alveary.adapters.peers.late import LateOutbound
 from alveary.adapters.sqlite.registry import SqliteRegistry
 from alveary.adapters.sqlite.store import StoreSettings
@@ -121,6 +122,8 @@ async def serve(config: Config, log: Log, on_ready: Callable[[Running], None]) -
             key_pairs=RsaKeyPairs(),
             passwords=passwords,
             attempts=_attempts(config, clock),
+            strangers=MemoryStrangers(),
+            turns=MemoryTurns(most=config.auth.waiting_logins, most_of_one=config.auth.waiting_logins_per_address),
             jobs=jobs,
             streams=MemoryStreams(receivers=config.stream.receivers),
             outbound=outbound,

@@ -88,6 +88,12 @@ class Auth(Section, frozen=True, kw_only=True):
         int,
         _option("The time after which every failed login answers, so that none tells why.", ge=0, le=10_000),
     ] = 300
+    waiting_logins: Annotated[
+        int, _option("Logins that are being proved or wait for it, in all; one more fails.", ge=1)
+    ] = 256
+    waiting_logins_per_address: Annotated[
+        int, _option("The same from one address, whose logins are proved one after another.", ge=1)
+    ] = 32
     access_token_s: Annotated[int, _option("Longest life of an access token.", ge=1, le=3_600)] = 3_600
     refresh_token_s: Annotated[int, _option("Longest life of a refresh token.", ge=1, le=86_400)] = 86_400
     assertion_max_s: Annotated[

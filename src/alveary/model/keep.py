@@ -5,8 +5,9 @@ What does not belong here: the contents of a snapshot file (``wire``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from alveary.model.names import SnapshotFileName
 from alveary.model.tree import Content
@@ -54,6 +55,10 @@ class LoginHistory:
     last_authenticated_ms: int | None = None
     failed_count: int = 0
     last_failure_ms: int = 0
+
+    def failed_at(self, now_ms: int) -> Self:
+        """The same after one more failure."""
+        return replace(self, failed_count=self.failed_count + 1, last_failure_ms=now_ms)
 
 
 class FamilyState(StrEnum):

@@ -11,7 +11,7 @@ from alveary.ports.clock import Clock, Ids
 from alveary.ports.engine import Engine
 from alveary.ports.identity import Identity
 from alveary.ports.jobs import Jobs
-from alveary.ports.keys import Attempts, KeyPairs, Keys, Passwords
+from alveary.ports.keys import Attempts, KeyPairs, Keys, Passwords, Strangers, Turns
 from alveary.ports.login_plugins import LoginPlugin
 from alveary.ports.outbound import Outbound
 from alveary.ports.store import Registry, Store
@@ -34,6 +34,8 @@ class Ports:
     key_pairs: KeyPairs
     passwords: Passwords
     attempts: Attempts
+    strangers: Strangers
+    turns: Turns
     jobs: Jobs
     streams: Streams
     outbound: Outbound

@@ -1,13 +1,15 @@
-"""Secrets of the unit: sealing small texts, and hashing passwords.
+"""Secrets of the unit: sealing small texts, hashing passwords, and what slows down who guesses them.
 
 What does not belong here: what is sealed (``wire.tokens``) and the text form of a hash (``wire.passwords``).
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from alveary.model.accounts import Credential
+from alveary.model.keep import LoginHistory
 from alveary.model.seals import Stretch
 
 
@@ -65,3 +67,26 @@ class Attempts(Protocol):
 
     def succeeded(self, address: str) -> None:
         """Note a success: earlier failures are forgiven."""
+
+
+class Strangers(Protocol):
+    """Failed logins under names that no account has, so that they are closed as accounts are."""
+
+    def find(self, cell_id: str, name: str) -> LoginHistory:
+        """What is known of logins under *name* in that cell; empty when nothing is."""
+
+    def save(self, cell_id: str, name: str, history: LoginHistory) -> None:
+        """Replace what is known."""
+
+
+class Turns(Protocol):
+    """Whose login is proved next: one at a time for each account, and one for each address."""
+
+    def turn(self, cell_id: str, name: str, address: str | None) -> AbstractAsyncContextManager[None]:
+        """The time in which no other login of *name* in that cell, and none from *address*, is proved.
+
+        Logins of others do not wait for those that do; where the address is not known, it is one of its own.
+
+        Raises:
+            Refusal: AUTHENTICATION_FAILED when as many wait already as may.
+        """

@@ -1,8 +1,9 @@
 """The one login of an account, for every path that proves who is asking: by a password, or by a plug-in's word.
 
 All reasons to fail look alike and take the same time. A failure closes the account for an interval that doubles from
-the fifth in a row on, and counts against the address it came from. What does not belong here: tokens, and what asks a
-plug-in (``plugin_logins``).
+the fifth in a row on, and counts against the address it came from; a name that no account has is closed like one of
+an account. Tries of one account, or from one address, are made one after another. What does not belong here: tokens,
+and what asks a plug-in (``plugin_logins``).
 """
 
 from __future__ import annotations
@@ -90,29 +91,56 @@ class _Try:
     address: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of whom a try is for; ``account`` is None of a name that no account has."""
+
+    account: Account | None
+    before: LoginHistory
+    unrecorded: bool
+
+
 async def _log_in(ports: Ports, cell: Cell, this: _Try, prove: Proof) -> Login:
-    async def known(tx: ReadTx) -> tuple[Account | None, bool]:
+    await _known_open(ports, cell, this)  # who is refused in any case does not stand in line for it
+    async with ports.turns.turn(cell.id, this.name, this.address):
+        known = await _known_open(ports, cell, this)  # others may have failed, or changed the account, meanwhile
+        account = known.account
+        # The work of a proof is done for every name, known or not, admitted or not.
+        if not await prove(account if account and _admitted(account, this) else None) or account is None:
+            await _count_failure(ports, cell, account, this)
+            raise Refusal(AUTHENTICATION_FAILED)
+        return await _succeeded(ports, cell, account, known, this.address)
+
+
+async def _known_open(ports: Ports, cell: Cell, this: _Try) -> _Known:
+    """What is known when the try may be made now.
+
+    Raises:
+        Refusal: AUTHENTICATION_FAILED: it is no try and not counted, so nobody can keep an account closed.
+    """
+
+    async def find(tx: ReadTx) -> tuple[Account | None, bool]:
         entity = await tx.principals.account_named(this.name)
         return (Account.of(entity) if entity else None), this.name in unrecorded_accounts(await tx.nodes.root())
 
-    account, unrecorded = await ports.store.contents(cell).read(known)
-    before = await _history(ports, cell, account)
+    account, unrecorded = await ports.store.contents(cell).read(find)
+    before = await _history(ports, cell, account, this.name)
     if _closed_until_ms(ports, before) > ports.clock.now_ms() or _must_wait(ports, this.address):
-        raise Refusal(AUTHENTICATION_FAILED)  # no try: it is not counted, so nobody can keep an account closed
-    # The work of a proof is done for every name, known or not, admitted or not.
-    if not await prove(account if account and _admitted(account, this) else None) or account is None:
-        await _count_failure(ports, cell, account, before, this.address)
         raise Refusal(AUTHENTICATION_FAILED)
-    if this.address is not None:
-        ports.attempts.succeeded(this.address)
-    if not unrecorded:
+    return _Known(account, before, unrecorded)
+
+
+async def _succeeded(ports: Ports, cell: Cell, account: Account, known: _Known, address: str | None) -> Login:
+    if address is not None:
+        ports.attempts.succeeded(address)
+    if not known.unrecorded:
         await _record(ports, cell, account, LoginHistory(last_authenticated_ms=ports.clock.now_ms()))
-    return Login(account, before)
+    return Login(account, known.before)
 
 
-async def _history(ports: Ports, cell: Cell, account: Account | None) -> LoginHistory:
+async def _history(ports: Ports, cell: Cell, account: Account | None, name: str) -> LoginHistory:
     if account is None:
-        return LoginHistory()
+        return ports.strangers.find(cell.id, name)
     account_id = account.id
 
     async def find(tx: KeepReadTx) -> LoginHistory:
@@ -149,14 +177,19 @@ def _admitted(account: Account, this: _Try) -> bool:
     )
 
 
-async def _count_failure(
-    ports: Ports, cell: Cell, account: Account | None, before: LoginHistory, address: str | None
-) -> None:
-    if address is not None:
-        ports.attempts.failed(address)
-    if account is not None:
-        failed = replace(before, failed_count=before.failed_count + 1, last_failure_ms=ports.clock.now_ms())
-        await _record(ports, cell, account, failed)
+async def _count_failure(ports: Ports, cell: Cell, account: Account | None, this: _Try) -> None:
+    if this.address is not None:
+        ports.attempts.failed(this.address)
+    now_ms = ports.clock.now_ms()
+    if account is None:
+        ports.strangers.save(cell.id, this.name, ports.strangers.find(cell.id, this.name).failed_at(now_ms))
+        return
+    account_id = account.id
+
+    async def count(tx: KeepTx) -> None:
+        await tx.logins.save(account_id, (await tx.logins.find(account_id)).failed_at(now_ms))
+
+    await ports.store.keep(cell).write(count)
 
 
 async def _record(ports: Ports, cell: Cell, account: Account, history: LoginHistory) -> None:
