@@ -11,6 +11,12 @@ import pytest
 
 from tests.running import MASTER, RunningUnit, Site, running
 
+WITHOUT_HISTORY = (
+    '<D:propertyupdate xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop>'
+    "<p:accountsnotrecordingauthhistory>alice,carol</p:accountsnotrecordingauthhistory>"
+    "</D:prop></D:set></D:propertyupdate>"
+)
+
 
 def refused(answer: httpx.Response) -> tuple[int, str, str]:
     body = answer.json()
@@ -39,6 +45,26 @@ class TestPasswordGrant:
         assert isinstance(body["last_authenticated"], int) or body["last_authenticated"] is None
         assert body["failed_count"] == 2
         assert cell.grant("alice").json()["failed_count"] == 0
+
+    def test_an_account_without_history_is_told_none_and_a_success_forgives_its_failures(
+        self, tmp_path: Path
+    ) -> None:
+        with running(tmp_path / "data", **{"auth.lock_count": 3, "auth.lock_time_s": 600}) as unit:
+            cell = unit.cell()
+            cell.account("alice")
+            cell.account("bob")
+            assert cell.grant("alice").status_code == 200
+            assert cell.call("PROPPATCH", "", content=WITHOUT_HISTORY).status_code == 207
+            for _ in range(3):
+                cell.grant("alice", "wrong-1")
+                cell.grant("alice", "wrong-2")
+                body = cell.grant("alice").json()
+                assert (body["last_authenticated"], body["failed_count"]) == (None, 0)
+            for _ in range(3):
+                cell.grant("alice", "wrong")
+            assert refused(cell.grant("alice")) == (400, "invalid_grant", "PR400-AN-0017")
+            assert cell.grant("bob").json()["last_authenticated"] is None
+            assert isinstance(cell.grant("bob").json()["last_authenticated"], int)
 
     @pytest.mark.parametrize(
         ("fields", "password"),

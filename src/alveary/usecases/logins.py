@@ -28,7 +28,7 @@ _MAX_DOUBLINGS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login that succeeded, and what was known of the account before it."""
+    """A login that succeeded, and what was known of the account before it: nothing when its logins are unrecorded."""
 
     account: Account
     before: LoginHistory
@@ -133,9 +133,11 @@ async def _known_open(ports: Ports, cell: Cell, this: _Try) -> _Known:
 async def _succeeded(ports: Ports, cell: Cell, account: Account, known: _Known, address: str | None) -> Login:
     if address is not None:
         ports.attempts.succeeded(address)
-    if not known.unrecorded:
-        await _record(ports, cell, account, LoginHistory(last_authenticated_ms=ports.clock.now_ms()))
-    return Login(account, known.before)
+    # Failures are counted for every account, so they end for every account.
+    after = LoginHistory() if known.unrecorded else LoginHistory(last_authenticated_ms=ports.clock.now_ms())
+    if after != known.before:
+        await _record(ports, cell, account, after)
+    return Login(account, LoginHistory() if known.unrecorded else known.before)
 
 
 async def _history(ports: Ports, cell: Cell, account: Account | None, name: str) -> LoginHistory:
