@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -245,6 +246,11 @@ class TestThrottling:
             assert cell.grant("nobody", "wrong").elapsed.total_seconds() >= 0.2
 
 
+def set_own(cell: Site, token: str, password: str) -> httpx.Response:
+    """The answer to the change of one's own password."""
+    return cell.call("PUT", "__mypassword", token=token, headers={"X-Personium-Credential": password})
+
+
 def basic(cell: Site, name: str, password: str, path: str = "__") -> httpx.Response:
     pair = base64.b64encode(f"{name}:{password}".encode()).decode()
     return cell.call("GET", path, token=None, headers={"Authorization": f"Basic {pair}"})
@@ -267,6 +273,31 @@ class TestPasswordChange:
         assert cell.call("PUT", "__mypassword", token=change, headers=headers).json()["code"] == "PR401-AU-0002"
         assert cell.grant("alice", "password-1").status_code == 400
         assert cell.grant("alice", "password-2").status_code == 200
+
+    def test_another_token_for_the_change_ends_with_the_first_change(self, cell: Site) -> None:
+        cell.account("alice", Status="passwordChangeRequired")
+        one, other = (cell.grant("alice").json()["access_token"] for _ in range(2))
+        assert set_own(cell, one, "password-2").status_code == 204
+        answer = set_own(cell, other, "password-3")
+        assert (answer.status_code, answer.json()["code"]) == (401, "PR401-AU-0002")
+        assert cell.grant("alice", "password-2").status_code == 200
+
+    def test_of_changes_at_once_by_one_token_one_is_made(self, cell: Site) -> None:
+        cell.account("alice", Status="passwordChangeRequired")
+        token = cell.grant("alice").json()["access_token"]
+        passwords = [f"password-{number}" for number in range(2, 6)]
+        with ThreadPoolExecutor(len(passwords)) as pool:
+            answers = list(pool.map(lambda password: set_own(cell, token, password), passwords))
+        assert sorted(answer.status_code for answer in answers) == [204, 401, 401, 401]
+        assert {answer.json()["code"] for answer in answers if answer.status_code == 401} == {"PR401-AU-0002"}
+        made = [password for password, answer in zip(passwords, answers, strict=True) if answer.status_code == 204]
+        assert [each for each in passwords if cell.grant("alice", each).status_code == 200] == made
+
+    def test_a_password_that_cannot_be_one_leaves_the_token_for_the_change_good(self, cell: Site) -> None:
+        cell.account("alice", Status="passwordChangeRequired")
+        token = cell.grant("alice").json()["access_token"]
+        assert set_own(cell, token, "abc").json()["code"] == "PR400-AU-0001"
+        assert set_own(cell, token, "password-2").status_code == 204
 
     def test_my_password_needs_a_credential_of_the_right_form(self, cell: Site) -> None:
         cell.account("alice")

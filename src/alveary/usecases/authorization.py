@@ -295,7 +295,7 @@ async def _with_new_password(ports: Ports, cell: Cell, asked: _Asked, raw: str, 
         check_password(ports, password)
         if not await families.redeem(ports, cell, token.family):
             return _again(ports, cell, asked, LOG_IN_AGAIN)
-        await set_password(ports, cell, account.id, password)
+        await set_password(ports, cell, account.id, password, due=True)
         await families.revoke(ports, cell, token.family)
     except Refusal as refusal:
         if refusal.kind is PASSWORD_FORMAT:

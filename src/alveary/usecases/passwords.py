@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from alveary.errors import AUTH_REQUIRED, CREDENTIAL_MISSING, PASSWORD_FORMAT, Refusal
+from alveary.errors import ACCESS_TOKEN_EXPIRED, AUTH_REQUIRED, CREDENTIAL_MISSING, PASSWORD_FORMAT, Refusal
 from alveary.model.accounts import AccountStatus
 from alveary.model.cell import Cell
 from alveary.model.privileges import CellPrivilege
@@ -34,24 +34,34 @@ def check_password(ports: Ports, password: str) -> None:
 async def change_own(ports: Ports, access: Access, password: str | None) -> None:
     """Give the account that is asking a new password; one that had to change it is active again.
 
-    A token for the change is good for one.
+    A token for the change is good for one, and only while the password must be changed.
 
     Raises:
-        Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, SCOPE_TOO_SMALL, CREDENTIAL_MISSING, PASSWORD_FORMAT.
+        Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, SCOPE_TOO_SMALL, CREDENTIAL_MISSING, PASSWORD_FORMAT,
+            ACCESS_TOKEN_EXPIRED when the token is good no more.
     """
     cell, account_id = access.require_account(CellPrivilege.AUTH)
     if password is None:
         raise Refusal(CREDENTIAL_MISSING)
-    await set_password(ports, cell, account_id, password)
-    if access.who is Who.PASSWORD_CHANGE and access.family is not None:
-        await families.revoke(ports, cell, access.family)
+    if access.who is not Who.PASSWORD_CHANGE:
+        await set_password(ports, cell, account_id, password, due=False)
+        return
+    assert access.family is not None
+    check_password(ports, password)  # before the token is spent on it
+    if not await families.redeem(ports, cell, access.family):
+        raise Refusal(ACCESS_TOKEN_EXPIRED)
+    await set_password(ports, cell, account_id, password, due=True)
+    await families.revoke(ports, cell, access.family)
 
 
-async def set_password(ports: Ports, cell: Cell, account_id: str, password: str) -> None:
+async def set_password(ports: Ports, cell: Cell, account_id: str, password: str, *, due: bool) -> None:
     """Give the account of that id *password*; one that had to change its own is active again.
 
+    *due*: only one that has to.
+
     Raises:
-        Refusal: PASSWORD_FORMAT; AUTH_REQUIRED when there is no such account any more.
+        Refusal: PASSWORD_FORMAT; AUTH_REQUIRED when there is no such account any more; ACCESS_TOKEN_EXPIRED when the
+            change was due, and is not any more.
     """
     check_password(ports, password)
     credential = await ports.passwords.hash(password)
@@ -61,7 +71,10 @@ async def set_password(ports: Ports, cell: Cell, account_id: str, password: str)
         if entity is None:
             raise Refusal(AUTH_REQUIRED)
         values = dict(entity.values)
-        if values.get("Status") == AccountStatus.PASSWORD_CHANGE_REQUIRED:
+        required = values.get("Status") == AccountStatus.PASSWORD_CHANGE_REQUIRED
+        if due and not required:
+            raise Refusal(ACCESS_TOKEN_EXPIRED)
+        if required:
             values["Status"] = AccountStatus.ACTIVE.value
         changed = replace(
             entity,
