@@ -471,6 +471,13 @@ class TestPasswordChange:
         assert said["code"] == "PS-AU-0004"
         assert changing.cell.grant("alice", "password-2").status_code == 200
 
+    def test_the_token_ends_with_a_reset(self, changing: Door) -> None:
+        token = self.start(changing)
+        headers = {"X-Personium-Credential": "password-2"}
+        assert changing.cell.call("MERGE", "__ctl/Account('alice')", json={}, headers=headers).status_code == 204
+        said = looped(changing.post(access_token=token, password="password-3"), changing)
+        assert said["code"] == "PS-AU-0002"
+
     def test_only_a_token_for_the_change_will_do(self, unit: RunningUnit, door: Door) -> None:
         other = unit.cell()
         other.account("alice", Status="passwordChangeRequired")
@@ -519,6 +526,15 @@ class TestSessions:
         other = Door(unit.cell())
         other.cell.account("alice")
         assert other.get(headers=door.cookie()).status_code == 200
+
+    def test_a_session_of_before_a_new_password_is_none(self, door: Door) -> None:
+        door.install()
+        cookie = door.cookie()
+        headers = {"X-Personium-Credential": "password-2"}
+        assert door.cell.call("MERGE", "__ctl/Account('alice')", json={}, headers=headers).status_code == 204
+        assert door.get(headers=cookie).status_code == 200
+        said = looped(door.post(headers={**cookie, "Sec-Fetch-Site": "same-origin"}), door)
+        assert (said["error"], said["code"]) == ("unauthorized_client", "PS-AU-0005")
 
     def test_prompt_says_whether_a_page_is_shown(self, door: Door) -> None:
         door.install()

@@ -138,6 +138,13 @@ class TestCodes:
         assert changed.status_code == 204
         assert code_of(flow.redeem(code)) == (400, "PR400-AN-0019")
 
+    def test_a_code_of_before_a_new_password_gives_nothing(self, flow: Flow) -> None:
+        code = flow.code()
+        headers = {"X-Personium-Credential": "password-1"}
+        assert flow.cell.call("MERGE", "__ctl/Account('alice')", json={}, headers=headers).status_code == 204
+        assert code_of(flow.redeem(code)) == (400, "PR400-AN-0019")
+        assert flow.redeem(flow.code()).status_code == 200
+
     def test_an_id_token_comes_with_the_scope_openid_and_is_verified_by_the_cells_keys(self, flow: Flow) -> None:
         body = flow.redeem(flow.code(scope="openid", nonce="n-0S6")).json()
         keys = KeySet.import_key_set(flow.cell.call("GET", "__certs", token=None).json())

@@ -311,6 +311,113 @@ class TestPasswordChange:
             assert answer.status_code == (401 if who is None else 403)
 
 
+def refreshed(cell: Site, token: str) -> httpx.Response:
+    return cell.call("POST", "__token", token=None, data={"grant_type": "refresh_token", "refresh_token": token})
+
+
+def reader(cell: Site) -> None:
+    """An account ``alice`` that may read the main box."""
+    cell.account("alice", roles=("reader",))
+    cell.acl("__", {"reader": "read"})
+
+
+def refused_everywhere(cell: Site, given: httpx.Response) -> None:
+    """Expect that the tokens and the cookie of a login are good for nothing, as revoked ones are."""
+    body = given.json()
+    answer = cell.call("GET", "__", token=body["access_token"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "PR401-AU-0002")
+    answer = set_own(cell, body["access_token"], "password-9")
+    assert (answer.status_code, answer.json()["code"]) == (401, "PR401-AU-0002")
+    cookie = {"Cookie": given.headers["set-cookie"].split(";")[0]}
+    by_cookie = httpx.get(f"{cell.url}__?p_cookie_peer={body['p_cookie_peer']}", headers=cookie)
+    assert (by_cookie.status_code, by_cookie.json()["code"]) == (401, "PR401-AU-0002")
+    assert refused(refreshed(cell, body["refresh_token"])) == (400, "invalid_grant", "PR400-AN-0009")
+    for token in (body["access_token"], body["refresh_token"]):
+        assert cell.call("POST", "__introspect", data={"token": token}).json() == {"active": False}
+
+
+class TestEndWithThePassword:
+    @pytest.mark.parametrize(
+        ("method", "status", "password"),
+        [
+            ("MERGE", None, "password-2"),
+            ("MERGE", None, "password-1"),
+            ("PUT", "active", "password-2"),
+            ("MERGE", "passwordChangeRequired", None),
+            ("MERGE", "passwordChangeRequired", "password-2"),
+        ],
+    )
+    def test_a_new_password_and_the_need_of_one_end_all_tokens(
+        self, cell: Site, method: str, status: str | None, password: str | None
+    ) -> None:
+        reader(cell)
+        given = cell.grant("alice", p_cookie="true")
+        assert cell.call("GET", "__", token=given.json()["access_token"]).status_code == 200
+        body = {"Name": "alice"} if status is None else {"Name": "alice", "Status": status}
+        headers = {} if password is None else {"X-Personium-Credential": password}
+        assert cell.call(method, "__ctl/Account('alice')", json=body, headers=headers).status_code == 204
+        refused_everywhere(cell, given)
+        assert cell.call("MERGE", "__ctl/Account('alice')", json={"Status": "active"}).status_code == 204
+        refused_everywhere(cell, given)
+        anew = cell.grant("alice", password or "password-1").json()
+        assert cell.call("GET", "__", token=anew["access_token"]).status_code == 200
+        assert refreshed(cell, anew["refresh_token"]).status_code == 200
+
+    def test_other_changes_of_an_account_end_none(self, cell: Site) -> None:
+        reader(cell)
+        given = cell.grant("alice").json()
+        for body in ({"IPAddressRange": "127.0.0.1"}, {"Status": "deactivated"}, {"Status": "active"}):
+            assert cell.call("MERGE", "__ctl/Account('alice')", json=body).status_code == 204
+        assert cell.call("GET", "__", token=given["access_token"]).status_code == 200
+        assert refreshed(cell, given["refresh_token"]).status_code == 200
+
+    def test_ones_own_change_ends_all_other_logins_and_keeps_the_one_that_made_it(self, cell: Site) -> None:
+        reader(cell)
+        other, own = cell.grant("alice", p_cookie="true"), cell.grant("alice").json()
+        assert set_own(cell, own["access_token"], "password-2").status_code == 204
+        refused_everywhere(cell, other)
+        later = refreshed(cell, own["refresh_token"]).json()
+        for token in (own["access_token"], later["access_token"], cell.token("alice", "password-2")):
+            assert cell.call("GET", "__", token=token).status_code == 200
+        assert refreshed(cell, later["refresh_token"]).status_code == 200
+        assert set_own(cell, own["access_token"], "password-3").status_code == 204
+
+    def test_a_login_that_was_kept_ends_with_the_next_change_by_another(self, cell: Site) -> None:
+        reader(cell)
+        kept = cell.grant("alice", p_cookie="true")
+        assert set_own(cell, kept.json()["access_token"], "password-2").status_code == 204
+        later = refreshed(cell, kept.json()["refresh_token"]).json()
+        assert set_own(cell, cell.token("alice", "password-2"), "password-3").status_code == 204
+        refused_everywhere(cell, kept)
+        assert cell.call("GET", "__", token=later["access_token"]).status_code == 401
+        assert refreshed(cell, later["refresh_token"]).status_code == 400
+
+    def test_a_token_for_the_change_ends_with_a_reset(self, cell: Site) -> None:
+        cell.account("alice", Status="passwordChangeRequired")
+        token = cell.grant("alice").json()["access_token"]
+        headers = {"X-Personium-Credential": "password-2"}
+        assert cell.call("MERGE", "__ctl/Account('alice')", json={}, headers=headers).status_code == 204
+        answer = set_own(cell, token, "password-3")
+        assert (answer.status_code, answer.json()["code"]) == (401, "PR401-AU-0002")
+        assert (
+            set_own(cell, cell.grant("alice", "password-2").json()["access_token"], "password-3").status_code == 204
+        )
+
+    def test_an_export_and_an_import_bring_none_back_and_end_none(self, cell: Site) -> None:
+        reader(cell)
+        old, own = cell.grant("alice", p_cookie="true"), cell.grant("alice").json()
+        assert set_own(cell, own["access_token"], "password-2").status_code == 204
+        new = cell.grant("alice", "password-2").json()
+        for job in ("__export", "__import"):
+            assert cell.call("POST", job, json={"Name": "s"}).status_code == 202
+            while (told := cell.call("GET", job).json()["status"]) != "ready":
+                assert "in progress" in told
+        refused_everywhere(cell, old)
+        for given in (own, new):
+            assert cell.call("GET", "__", token=given["access_token"]).status_code == 200
+            assert refreshed(cell, given["refresh_token"]).status_code == 200
+
+
 class TestCookies:
     def test_the_cookie_and_its_peer_authenticate_only_together_and_only_without_a_header(self, cell: Site) -> None:
         cell.account("alice", roles=("reader",))

@@ -97,6 +97,34 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class Epoch:
+    """Which tokens of an account count: those made since its password was last set, or had to be.
+
+    ``name`` is what they say, None before the first change; ``kept`` is the family that goes on from before: that of
+    the login which set the password itself.
+    """
+
+    # A name and not a moment: a login that proves the old password while the new one is saved gets its token later,
+    # and a refresh as well, but both say the epoch in which they found the account.
+    name: str | None = None
+    kept: str | None = None
+
+    @classmethod
+    def of(cls, hidden: Mapping[str, JsonValue]) -> Self:
+        """The epoch in an account's hidden fields."""
+        name, kept = hidden.get("TokenEpoch"), hidden.get("TokenEpochKept")
+        return cls(name if isinstance(name, str) else None, kept if isinstance(kept, str) else None)
+
+    def as_hidden(self) -> dict[str, JsonValue]:
+        """The hidden fields that hold this epoch."""
+        return {"TokenEpoch": self.name, "TokenEpochKept": self.kept}
+
+    def counts(self, name: str | None, family: str) -> bool:
+        """Whether a token of *family* that says the epoch *name* is good in this one."""
+        return name == self.name or family == self.kept
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An account as authentication sees it."""
 
@@ -106,6 +134,7 @@ class Account:
     status: AccountStatus
     addresses: IPRange
     credential: Credential | None
+    epoch: Epoch = Epoch()
 
     @classmethod
     def of(cls, entity: Entity) -> Self:
@@ -118,4 +147,5 @@ class Account:
             status=AccountStatus(status) if isinstance(status, str) else AccountStatus.ACTIVE,
             addresses=IPRange.parse(entity.values.get("IPAddressRange")),
             credential=Credential.of(entity.hidden),
+            epoch=Epoch.of(entity.hidden),
         )

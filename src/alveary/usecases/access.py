@@ -160,8 +160,8 @@ class Access:
     ``principals`` are the ids of the subject's roles and the words that an ACL may grant to. ``scopes`` bound what
     a token gives at cell level. ``schema`` is the app that the token was issued to, ending in ``#c`` when that app is
     confidential. ``refusal`` says why credentials that came were not accepted: they give what everyone has.
-    ``until_ms`` is when the token ends that gave all this, ``family`` that of a local token. ``request_key`` names
-    the request in what it leaves. ``claim`` is what it submits to open WebDAV locks.
+    ``until_ms`` is when the token ends that gave all this, ``family`` and ``epoch`` are those of a local token.
+    ``request_key`` names the request in what it leaves. ``claim`` is what it submits to open WebDAV locks.
     """
 
     cell: Cell | None
@@ -177,6 +177,7 @@ class Access:
     refusal: Kind | None = None
     until_ms: int | None = None
     family: str | None = None
+    epoch: str | None = None
     request_key: str = ""
     claim: Claim = NO_CLAIM
 
@@ -196,6 +197,7 @@ class Access:
             self.refusal,
             self.until_ms,
             self.family,
+            self.epoch,
             request_key,
             self.claim,
         )

@@ -29,7 +29,7 @@ from alveary.errors import (
     Refusal,
 )
 from alveary.model import acl as acls
-from alveary.model.accounts import AccountStatus
+from alveary.model.accounts import AccountStatus, Epoch
 from alveary.model.acl import Acl
 from alveary.model.cell import Cell
 from alveary.model.entities import Entity
@@ -224,6 +224,8 @@ async def _residing(
     account, roles, cell_acl = await ports.store.contents(cell).read(resolve)
     if account is None or account.values.get("Status") == AccountStatus.DEACTIVATED:
         return await _everyone(ports, cell, credentials, AUTH_REQUIRED)
+    if not Epoch.of(account.hidden).counts(token.epoch, token.family):
+        return await _everyone(ports, cell, credentials, ACCESS_TOKEN_EXPIRED)
     return Access(
         cell,
         _WHO[token.kind],
@@ -235,6 +237,7 @@ async def _residing(
         scopes=frozenset(token.scope),
         until_ms=token.until_ms,
         family=token.family,
+        epoch=token.epoch,
     )
 
 

@@ -36,7 +36,7 @@ from alveary.usecases.authentication import find_account
 from alveary.usecases.grants import Granted, resident
 from alveary.usecases.login_pages import own_page
 from alveary.usecases.logins import log_in
-from alveary.usecases.passwords import check_password, set_password
+from alveary.usecases.passwords import PasswordChange, check_password, set_password
 from alveary.usecases.scopes import OPENID, arbitrate, narrowed
 from alveary.usecases.signing import id_token
 from alveary.wire.authorization import (
@@ -293,9 +293,11 @@ async def _with_new_password(ports: Ports, cell: Cell, asked: _Asked, raw: str, 
         return _again(ports, cell, asked, WRONG_PASSWORD)
     try:
         check_password(ports, password)
-        if not await families.redeem(ports, cell, token.family):
+        counts = account.epoch.counts(token.epoch, token.family)
+        if not counts or not await families.redeem(ports, cell, token.family):
             return _again(ports, cell, asked, LOG_IN_AGAIN)
-        await set_password(ports, cell, account.id, password, due=True)
+        change = PasswordChange(account.id, token.epoch, token.family, due=True)
+        await set_password(ports, cell, change, password)
         await families.revoke(ports, cell, token.family)
     except Refusal as refusal:
         if refusal.kind is PASSWORD_FORMAT:
@@ -321,6 +323,8 @@ async def _session(ports: Ports, cell: Cell, asked: _Asked) -> Granted | Screen:
     account = await _account(ports, cell, token)
     if account is None or account.status is not AccountStatus.ACTIVE:
         return LOG_IN_AGAIN
+    if not account.epoch.counts(token.epoch, token.family):
+        return TOO_LATE
     scope = narrowed((*token.scope, OPENID), " ".join(asked.scope)) if asked.scope else ()
     return Granted(resident(cell, account), ports.ids.new(), asked.app, scope)
 

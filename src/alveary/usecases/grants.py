@@ -31,7 +31,7 @@ from alveary.errors import (
     Kind,
     Refusal,
 )
-from alveary.model.accounts import Account, AccountStatus
+from alveary.model.accounts import Account, AccountStatus, Epoch
 from alveary.model.apps import app_of
 from alveary.model.cell import Cell
 from alveary.model.keep import LoginHistory
@@ -222,7 +222,7 @@ async def _by_refresh(ports: Ports, cell: Cell, asked: Asked) -> Grant:
         raise Refusal(TOKEN_UNREADABLE)
     holder = token.holder
     if isinstance(holder, Resident):
-        holder = await _still_here(ports, cell, holder, TOKEN_UNREADABLE)
+        holder = await _still_here(ports, cell, holder, token.family, TOKEN_UNREADABLE)
     if asked.for_owner:
         return await _for_owner(ports, cell, asked, holder)
     scope = narrowed(token.scope, asked.form.get("scope", ""))
@@ -262,7 +262,7 @@ async def _by_code(ports: Ports, cell: Cell, asked: Asked) -> Grant:
     if not await families.redeem(ports, cell, code.family):
         raise Refusal(CODE_INVALID)
     assert isinstance(code.holder, Resident)
-    holder = await _still_here(ports, cell, code.holder, CODE_INVALID)
+    holder = await _still_here(ports, cell, code.holder, code.family, CODE_INVALID)
     given = await _give(ports, cell, asked, Granted(holder, code.family, asked.app, code.scope))
     if OPENID not in code.scope:
         return given
@@ -302,11 +302,11 @@ def grant_types(ports: Ports) -> list[str]:
 
 def resident(cell: Cell, account: Account) -> Resident:
     """*account* as tokens name it."""
-    return Resident(account.id, account.name, cell.contents)
+    return Resident(account.id, account.name, cell.contents, account.epoch.name)
 
 
-async def _still_here(ports: Ports, cell: Cell, holder: Resident, refusal: Kind) -> Resident:
-    """The account of *holder* as it is now, if it may have tokens.
+async def _still_here(ports: Ports, cell: Cell, holder: Resident, family: str, refusal: Kind) -> Resident:
+    """The account of *holder* as it is now, if it may have tokens for one of *family*.
 
     Raises:
         Refusal: *refusal*.
@@ -316,7 +316,10 @@ async def _still_here(ports: Ports, cell: Cell, holder: Resident, refusal: Kind)
         entity = await find_account(tx, cell, holder)
         if entity is None or entity.values.get("Status") not in {None, AccountStatus.ACTIVE}:
             return None
-        return Resident(entity.id, entity.key, cell.contents)
+        epoch = Epoch.of(entity.hidden)
+        if not epoch.counts(holder.epoch, family):
+            return None
+        return Resident(entity.id, entity.key, cell.contents, epoch.name)
 
     found = await ports.store.contents(cell).read(find)
     if found is None:

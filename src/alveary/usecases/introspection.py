@@ -18,7 +18,7 @@ from alveary.errors import (
     TOKEN_TYPE_UNSUPPORTED,
     Refusal,
 )
-from alveary.model.accounts import AccountStatus
+from alveary.model.accounts import AccountStatus, Epoch
 from alveary.model.apps import app_of
 from alveary.model.cell import Cell
 from alveary.ports import Ports
@@ -108,6 +108,8 @@ async def _of_local(ports: Ports, cell: Cell, token: LocalToken, app: str) -> Cl
         assert isinstance(holder, Resident)
         account = await find_account(tx, cell, holder)
         if account is None or account.values.get("Status") == AccountStatus.DEACTIVATED:
+            return None
+        if not Epoch.of(account.hidden).counts(token.epoch, token.family):
             return None
         now = Resident(account.id, account.key, cell.contents)
         roles = await tx.principals.roles_of(account.id)

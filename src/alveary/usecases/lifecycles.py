@@ -7,11 +7,11 @@ themselves (``entities``).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from alveary.errors import FIELD_FORMAT, HAS_RELATED, Refusal
-from alveary.model.accounts import BASIC_TYPE, Account
+from alveary.model.accounts import BASIC_TYPE, Account, AccountStatus, Credential, Epoch
 from alveary.model.control_edm import BLOCKING
 from alveary.model.edm import Ends, EntitySet
 from alveary.model.entities import Entity, EntityKind
@@ -90,8 +90,17 @@ async def _new_account(ports: Ports, tx: WriteTx, home: Home, account: Entity) -
 
 
 async def _changed_account(ports: Ports, tx: WriteTx, home: Home, old: Entity, new: Entity) -> Entity:
-    """An account keeps the types it had, whatever became of their plug-ins."""
-    return new if new.values.get("Type") == old.values.get("Type") else await _new_account(ports, tx, home, new)
+    """An account keeps the types it had, whatever became of their plug-ins; a new password ends its tokens.
+
+    So does the word that it needs one: who holds a token of it could set the password otherwise.
+    """
+    if new.values.get("Type") != old.values.get("Type"):
+        new = await _new_account(ports, tx, home, new)
+    status = new.values.get("Status")
+    must_change = status == AccountStatus.PASSWORD_CHANGE_REQUIRED and status != old.values.get("Status")
+    if not must_change and Credential.of(new.hidden) == Credential.of(old.hidden):
+        return new
+    return replace(new, hidden={**new.hidden, **Epoch(ports.ids.new()).as_hidden()})
 
 
 async def _orphan(ports: Ports, tx: WriteTx, home: Home, entity_set: EntitySet, entity: Entity) -> None:

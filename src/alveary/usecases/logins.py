@@ -207,6 +207,6 @@ async def _rehash(ports: Ports, cell: Cell, account: Account, password: str) -> 
     async def save(tx: WriteTx) -> None:
         entity = await tx.entities.get(account.id)
         if entity is not None:
-            await tx.entities.save(replace(entity, hidden=credential.as_hidden()))
+            await tx.entities.save(replace(entity, hidden={**entity.hidden, **credential.as_hidden()}))
 
     await ports.store.contents(cell).write(save)

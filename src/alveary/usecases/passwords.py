@@ -6,11 +6,11 @@ What does not belong here: the check of a password that a client sends (``logins
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from alveary.errors import ACCESS_TOKEN_EXPIRED, AUTH_REQUIRED, CREDENTIAL_MISSING, PASSWORD_FORMAT, Refusal
-from alveary.model.accounts import AccountStatus
+from alveary.model.accounts import AccountStatus, Epoch
 from alveary.model.cell import Cell
 from alveary.model.privileges import CellPrivilege
 from alveary.ports import Ports
@@ -19,6 +19,19 @@ from alveary.usecases import families
 from alveary.usecases.access import Access, Who
 
 _PASSWORD_CHARS: Final = range(1, 257)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChange:
+    """A change of the password of that account, by a token of that epoch and family.
+
+    ``due``: by one that is good for no more than the change that the account has to make.
+    """
+
+    account_id: str
+    epoch: str | None
+    family: str
+    due: bool
 
 
 def check_password(ports: Ports, password: str) -> None:
@@ -34,7 +47,7 @@ def check_password(ports: Ports, password: str) -> None:
 async def change_own(ports: Ports, access: Access, password: str | None) -> None:
     """Give the account that is asking a new password; one that had to change it is active again.
 
-    A token for the change is good for one, and only while the password must be changed.
+    The tokens of its other logins end. A token for the change is good for one, and only while it must be made.
 
     Raises:
         Refusal: AUTH_REQUIRED, LACKS_PRIVILEGE, SCOPE_TOO_SMALL, CREDENTIAL_MISSING, PASSWORD_FORMAT,
@@ -43,36 +56,40 @@ async def change_own(ports: Ports, access: Access, password: str | None) -> None
     cell, account_id = access.require_account(CellPrivilege.AUTH)
     if password is None:
         raise Refusal(CREDENTIAL_MISSING)
-    if access.who is not Who.PASSWORD_CHANGE:
-        await set_password(ports, cell, account_id, password, due=False)
-        return
     assert access.family is not None
+    change = PasswordChange(account_id, access.epoch, access.family, due=access.who is Who.PASSWORD_CHANGE)
+    if not change.due:
+        await set_password(ports, cell, change, password)
+        return
     check_password(ports, password)  # before the token is spent on it
     if not await families.redeem(ports, cell, access.family):
         raise Refusal(ACCESS_TOKEN_EXPIRED)
-    await set_password(ports, cell, account_id, password, due=True)
+    await set_password(ports, cell, change, password)
     await families.revoke(ports, cell, access.family)
 
 
-async def set_password(ports: Ports, cell: Cell, account_id: str, password: str, *, due: bool) -> None:
-    """Give the account of that id *password*; one that had to change its own is active again.
-
-    *due*: only one that has to.
+async def set_password(ports: Ports, cell: Cell, change: PasswordChange, password: str) -> None:
+    """Give the account of *change* that password; one that had to change its own is active again.
 
     Raises:
         Refusal: PASSWORD_FORMAT; AUTH_REQUIRED when there is no such account any more; ACCESS_TOKEN_EXPIRED when the
-            change was due, and is not any more.
+            token counts no more, or the change was due, and is not any more.
     """
     check_password(ports, password)
     credential = await ports.passwords.hash(password)
+    # A client goes on with the login by which its user changed the password; kept by its family, since what it holds
+    # was made before. A token for the change is spent.
+    epoch = Epoch(ports.ids.new(), kept=None if change.due else change.family)
 
     async def save(tx: WriteTx) -> None:
-        entity = await tx.entities.get(account_id)
+        entity = await tx.entities.get(change.account_id)
         if entity is None:
             raise Refusal(AUTH_REQUIRED)
         values = dict(entity.values)
         required = values.get("Status") == AccountStatus.PASSWORD_CHANGE_REQUIRED
-        if due and not required:
+        # Asked again here: another change may have been saved while the password was hashed.
+        counts = Epoch.of(entity.hidden).counts(change.epoch, change.family)
+        if not counts or (change.due and not required):
             raise Refusal(ACCESS_TOKEN_EXPIRED)
         if required:
             values["Status"] = AccountStatus.ACTIVE.value
@@ -81,7 +98,7 @@ async def set_password(ports: Ports, cell: Cell, account_id: str, password: str,
             version=entity.version + 1,
             updated_ms=tx.now_ms,
             values=values,
-            hidden={**entity.hidden, **credential.as_hidden()},
+            hidden={**entity.hidden, **credential.as_hidden(), **epoch.as_hidden()},
         )
         await tx.entities.save(changed)
 

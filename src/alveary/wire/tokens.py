@@ -40,12 +40,13 @@ class Resident:
     """An account of the cell.
 
     ``id`` survives renames; ``contents`` tells whether the cell was imported since, when the account is found by
-    ``name`` instead.
+    ``name`` instead. ``epoch`` names that of the account in which the token was made.
     """
 
     id: str
     name: str
     contents: str
+    epoch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ class LocalToken:
     def until_ms(self) -> int:
         """When its life ends."""
         return self.issued_ms + self.life_s * 1000
+
+    @property
+    def epoch(self) -> str | None:
+        """The epoch that it says of its account."""
+        return self.holder.epoch if isinstance(self.holder, Resident) else None
 
     def expired(self, now_ms: int) -> bool:
         """Whether its life has ended."""
