@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -14,7 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from alveary.adapters.keys.files import FOLDER, FileKeys
+from alveary.adapters.machine import SystemClock
 from alveary.wire.saml import Assertion, Fault, parse, render
+from alveary.wire.tokens import LocalToken, Owner
 from tests.running import MASTER, RunningUnit, Site, running
 from tests.tokens import retold
 
@@ -518,16 +521,41 @@ class TestUnitUsers:
         assert code_of(other.call("GET", "__ctl/Box", token=token)) == (401, "PR401-AU-0006")
 
 
+@pytest.fixture(scope="module")
+def represented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUnit]:
+    """A unit where accounts may represent the owners of their cells."""
+    with running(tmp_path_factory.mktemp("represented") / "d", **{"auth.owner_representatives": True}) as unit:
+        yield unit
+
+
 class TestOwnersRepresentatives:
-    def named(self, cell: Site) -> None:
+    def name(self, cell: Site, name: str) -> None:
         body = (
             '<D:propertyupdate xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop>'
-            "<p:ownerRepresentativeAccounts><p:account>alice</p:account></p:ownerRepresentativeAccounts>"
+            f"<p:ownerRepresentativeAccounts><p:account>{name}</p:account></p:ownerRepresentativeAccounts>"
             "</D:prop></D:set></D:propertyupdate>"
         )
         assert cell.call("PROPPATCH", "", content=body).status_code == 207
+
+    def named(self, cell: Site) -> None:
+        self.name(cell, "alice")
         cell.account("alice")
         cell.account("bob")
+
+    def owned(self, unit: RunningUnit, name: str) -> Site:
+        """A cell of ``somebody``, whom its account ``alice`` represents."""
+        headers = {"Authorization": f"Bearer {MASTER}", "X-Personium-Unit-User": "somebody"}
+        assert unit.http.post(f"{unit.url}__ctl/Cell", json={"Name": name}, headers=headers).status_code == 201
+        cell = Site(unit.http, name, f"{unit.url}{name}/")
+        self.named(cell)
+        return cell
+
+    def acting(self, cell: Site) -> str:
+        """A token of the owner by a login of its own."""
+        return str(cell.grant("alice", p_owner="true").json()["access_token"])
+
+    def cells(self, unit: RunningUnit, token: str) -> httpx.Response:
+        return unit.http.get(f"{unit.url}__ctl/Cell", headers={"Authorization": f"Bearer {token}"})
 
     def test_it_is_off_unless_the_operator_says_so(self, cell: Site) -> None:
         self.named(cell)
@@ -548,3 +576,69 @@ class TestOwnersRepresentatives:
             assert code_of(cell.call("GET", "__ctl/Box", token=body["access_token"])) == (403, "PR403-AU-0002")
             assert code_of(cell.grant("bob", p_owner="true")) == (400, "PR400-AN-0014")
             assert code_of(ownerless.grant("alice", p_owner="true")) == (400, "PR400-AN-0015")
+
+    def test_a_revoked_token_acts_as_nobody_and_another_logins_goes_on(self, represented: RunningUnit) -> None:
+        cell = self.owned(represented, "revoking")
+        token, other = self.acting(cell), self.acting(cell)
+        assert self.cells(represented, token).status_code == 200
+        assert cell.call("POST", "__revoke", token=None, data={"token": token}).status_code == 200
+        assert code_of(self.cells(represented, token)) == (401, "PR401-AU-0002")
+        assert code_of(cell.call("GET", "__ctl/Box", token=token)) == (401, "PR401-AU-0002")
+        assert self.cells(represented, other).status_code == 200
+
+    def test_a_token_by_refresh_ends_with_the_login(self, represented: RunningUnit) -> None:
+        cell = self.owned(represented, "refreshing")
+        given = cell.grant("alice").json()
+        form = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"], "p_owner": "true"}
+        token = cell.call("POST", "__token", token=None, data=form).json()["access_token"]
+        assert self.cells(represented, token).status_code == 200
+        assert cell.call("POST", "__logout", token=given["access_token"]).status_code == 204
+        assert code_of(self.cells(represented, token)) == (401, "PR401-AU-0002")
+
+    @pytest.mark.parametrize(
+        ("name", "method", "body", "password"),
+        [
+            ("deactivated", "MERGE", {"Status": "deactivated"}, {}),
+            ("must-change", "MERGE", {"Status": "passwordChangeRequired"}, {}),
+            ("reset", "MERGE", {}, {"X-Personium-Credential": "password-2"}),
+            ("deleted", "DELETE", None, {}),
+        ],
+    )
+    def test_a_token_ends_with_the_account_and_as_its_own_tokens_do(
+        self,
+        represented: RunningUnit,
+        name: str,
+        method: str,
+        body: dict[str, str] | None,
+        password: dict[str, str],
+    ) -> None:
+        cell = self.owned(represented, name)
+        token = self.acting(cell)
+        assert self.cells(represented, token).status_code == 200
+        assert cell.call(method, "__ctl/Account('alice')", json=body, headers=password).status_code == 204
+        assert code_of(self.cells(represented, token)) == (401, "PR401-AU-0002")
+
+    def test_a_token_ends_when_another_represents_the_owner_and_outlives_a_rename(
+        self, represented: RunningUnit
+    ) -> None:
+        cell = self.owned(represented, "renaming")
+        token = self.acting(cell)
+        self.name(cell, "alicia")
+        assert code_of(self.cells(represented, token)) == (401, "PR401-AU-0002")
+        assert cell.call("MERGE", "__ctl/Account('alice')", json={"Name": "alicia"}).status_code == 204
+        assert self.cells(represented, token).status_code == 200
+
+    def test_a_token_ends_with_its_cell(self, represented: RunningUnit) -> None:
+        cell = self.owned(represented, "leaving")
+        token = self.acting(cell)
+        assert cell.call("DELETE", headers={"X-Personium-Recursive": "true"}).status_code == 204
+        assert code_of(self.cells(represented, token)) == (401, "PR401-AU-0002")
+        self.owned(represented, "leaving")
+        assert code_of(self.cells(represented, token)) == (401, "PR401-AU-0002")
+
+    def test_a_token_that_names_no_account_gives_nothing(self, represented: RunningUnit) -> None:
+        keys = FileKeys(represented.data / FOLDER, master_token="", now_ms=SystemClock().now_ms)
+        token = LocalToken.parse(self.acting(self.owned(represented, "nameless")), keys.unseal)
+        assert token is not None
+        nameless = replace(token, holder=Owner("somebody")).render(keys.seal)
+        assert code_of(self.cells(represented, nameless)) == (401, "PR401-AU-0002")

@@ -34,10 +34,11 @@ from alveary.model.acl import Acl
 from alveary.model.cell import Cell
 from alveary.model.entities import Entity
 from alveary.ports import Ports
-from alveary.ports.store import ReadTx
+from alveary.ports.store import ReadTx, RegistryReadTx
 from alveary.usecases import assertions, families
 from alveary.usecases.access import EVERYONE, Access, ContentsRole, Who
 from alveary.usecases.assertions import Assertion, Fault
+from alveary.usecases.cell_settings import representatives
 from alveary.usecases.logins import log_in
 from alveary.usecases.roles import ROLE_PATH, of_visitor, speaks_for_itself
 from alveary.usecases.scopes import covers
@@ -201,16 +202,38 @@ async def _refusal_of(ports: Ports, cell: Cell | None, token: LocalToken) -> Kin
     """Why *token* gives nothing here; None when it does."""
     if token.kind in REFRESHING:
         return REFRESH_TOKEN_AS_ACCESS
-    represents = token.kind is TokenKind.UNIT_USER
-    if token.kind not in _WHO or (represents and not ports.config.auth.owner_representatives):
+    holder = token.holder
+    if token.kind not in _WHO or (isinstance(holder, Owner) and not ports.config.auth.owner_representatives):
         return ACCESS_TOKEN_UNREADABLE
     if token.expired(ports.clock.now_ms()):
         return ACCESS_TOKEN_EXPIRED
-    if represents or cell is None:
+    if isinstance(holder, Owner):
+        return None if await _represents(ports, token, holder) else ACCESS_TOKEN_EXPIRED
+    if cell is None:
         return None
     if token.cell_id != cell.id:
         return ACCESS_TOKEN_UNREADABLE
     return ACCESS_TOKEN_EXPIRED if await families.is_revoked(ports, cell, token.family) else None
+
+
+async def _represents(ports: Ports, token: LocalToken, owner: Owner) -> bool:
+    """Whether the account that got *token* may still act as *owner*, by what its own cell says now."""
+
+    async def get(tx: RegistryReadTx) -> Cell | None:
+        return await tx.cells.get(token.cell_id)
+
+    cell = await ports.registry.read(get)
+    if cell is None or await families.is_revoked(ports, cell, token.family):
+        return False
+
+    async def ask(tx: ReadTx) -> bool:
+        account = await find_account(tx, cell, owner.account)
+        if account is None or account.values.get("Status") not in {None, AccountStatus.ACTIVE}:
+            return False
+        counts = Epoch.of(account.hidden).counts(token.epoch, token.family)
+        return counts and account.key in representatives(await tx.nodes.root())
+
+    return await ports.store.contents(cell).read(ask)
 
 
 async def _residing(

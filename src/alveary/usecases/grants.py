@@ -201,7 +201,7 @@ async def _after_login(ports: Ports, cell: Cell, asked: Asked, login: Login) -> 
         )
     holder = resident(cell, login.account)
     if asked.for_owner:
-        return await _for_owner(ports, cell, asked, holder)
+        return await _for_owner(ports, cell, asked, holder, ports.ids.new())
     requested = asked.form.get("scope", "").split()
     scope = await arbitrate(ports, cell, requested, ports.config.auth.scope_ropc)
     given = await _give(ports, cell, asked, Granted(holder, ports.ids.new(), asked.app, scope))
@@ -224,7 +224,7 @@ async def _by_refresh(ports: Ports, cell: Cell, asked: Asked) -> Grant:
     if isinstance(holder, Resident):
         holder = await _still_here(ports, cell, holder, token.family, TOKEN_UNREADABLE)
     if asked.for_owner:
-        return await _for_owner(ports, cell, asked, holder)
+        return await _for_owner(ports, cell, asked, holder, token.family)
     scope = narrowed(token.scope, asked.form.get("scope", ""))
     return await _give(ports, cell, asked, Granted(holder, token.family, token.schema, scope))
 
@@ -413,8 +413,8 @@ def implicit_token(ports: Ports, cell: Cell, granted: Granted, life_s: int) -> s
 # Beyond OAuth: the owner's representative, the cookie
 
 
-async def _for_owner(ports: Ports, cell: Cell, asked: Asked, holder: Holder) -> Grant:
-    """A token of the cell's owner, for an account that the owner named.
+async def _for_owner(ports: Ports, cell: Cell, asked: Asked, holder: Holder, family: str) -> Grant:
+    """A token of the cell's owner, for an account that the owner named; it ends with *family*.
 
     Raises:
         Refusal: OWNER_GRANT_REFUSED, OWNER_NOT_REPRESENTED, CELL_WITHOUT_OWNER.
@@ -425,7 +425,7 @@ async def _for_owner(ports: Ports, cell: Cell, asked: Asked, holder: Holder) -> 
         raise Refusal(OWNER_NOT_REPRESENTED)
     if cell.owner is None:
         raise Refusal(CELL_WITHOUT_OWNER)
-    granted = Granted(Owner(cell.owner), ports.ids.new(), None, ())
+    granted = Granted(Owner.of(cell.owner, holder), family, None, ())
     return Grant(_local(ports, cell, granted, TokenKind.UNIT_USER, asked.access_s), asked.access_s, ())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
 
@@ -60,9 +60,26 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The cell's owner, whom an account represents: a URL, or a name that the unit's administrator gave."""
+    """The cell's owner, whom an account represents: a URL, or a name that the unit's administrator gave.
+
+    The rest is what tokens say of that account. Those that do not say it are of before it was asked, and name nobody.
+    """
 
     subject: str
+    id: str = ""
+    name: str = ""
+    contents: str = ""
+    epoch: str | None = None
+
+    @classmethod
+    def of(cls, subject: str, account: Resident) -> Self:
+        """The owner *subject*, represented by *account*."""
+        return cls(subject, account.id, account.name, account.contents, account.epoch)
+
+    @property
+    def account(self) -> Resident:
+        """The account that represents the owner."""
+        return Resident(self.id, self.name, self.contents, self.epoch)
 
 
 Holder = Resident | Visitor | Owner
@@ -113,7 +130,7 @@ class LocalToken:
     @property
     def epoch(self) -> str | None:
         """The epoch that it says of its account."""
-        return self.holder.epoch if isinstance(self.holder, Resident) else None
+        return None if isinstance(self.holder, Visitor) else self.holder.epoch
 
     def expired(self, now_ms: int) -> bool:
         """Whether its life has ended."""
