@@ -41,6 +41,7 @@ OWN_CODES = {
     "PR507-DV-0001",
     "PR507-DV-0002",
     "PR507-DV-0003",
+    "PR507-DV-0004",
     "PR507-SV-0001",
 }
 """The codes that Personium's catalogue lacks."""

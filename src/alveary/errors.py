@@ -285,6 +285,7 @@ DISK_FULL: Final = Kind("PR507-SV-0001", "The disk of the unit is full.", ERROR)
 CONTENT_UNREADABLE: Final = Kind("PR500-DV-0003", "The bytes of the file cannot be decrypted.", ERROR)
 QUOTA_EXCEEDED: Final = Kind("PR507-DV-0001", "The cell is full.")
 TOO_MANY_LOCKS: Final = Kind("PR507-DV-0002", "The box holds as many locks as it may.")
+PROPERTIES_FULL: Final = Kind("PR507-DV-0004", "The resource has no room for these properties.")
 UNEXPECTED: Final = Kind("PR500-SV-9999", "Unknown exception [{trace}].", ERROR)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -247,6 +248,63 @@ class TestProppatch:
     def test_personium_tells_values_and_what_was_not_there(self, file: Site) -> None:
         answer = self.patched(file, ("set", "<Z:b>1</Z:b>"), ("remove", "<Z:none/>"))
         assert stats(answer) == {200: {"{urn:z}b": "1"}, 404: {"{urn:z}none": None}}
+
+
+FEW: Mapping[str, object] = {"limits.properties_of_resource": 3, "limits.property_bytes": 1024}
+
+
+@pytest.fixture(scope="module")
+def few_unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUnit]:
+    """A unit where a resource has three properties at most, of 1 KiB in all."""
+    with running(tmp_path_factory.mktemp("few") / "data", **FEW) as unit:
+        yield unit
+
+
+@pytest.fixture
+def site(few_unit: RunningUnit) -> Site:
+    """A fresh cell of that unit with the file ``__/f.txt``."""
+    cell = few_unit.cell()
+    cell.call("PUT", "__/f.txt", content=b"1")
+    return cell
+
+
+class TestHowManyProperties:
+    def patch(self, site: Site, path: str, *names: str, value: str = "", removed: str = "") -> tuple[int, str]:
+        """The status and the code of a PROPPATCH that removes one property and sets those of *names*."""
+        parts = f"<D:remove><D:prop><Z:{removed}/></D:prop></D:remove>" if removed else ""
+        for name in names:
+            parts += f"<D:set><D:prop><Z:{name}>{value}</Z:{name}></D:prop></D:set>"
+        answer = site.call("PROPPATCH", path, content=proppatch(parts))
+        return answer.status_code, "" if answer.status_code == 207 else str(answer.json()["code"])
+
+    @pytest.mark.parametrize("path", ["__/f.txt", "__", ""])
+    def test_the_last_that_fits_is_set_and_one_more_is_507_and_changes_nothing(self, site: Site, path: str) -> None:
+        assert self.patch(site, path, "a") == (207, "")
+        before = asked(site, path).content
+        assert self.patch(site, path, "a", "b", "c", "d", value="2") == (507, "PR507-DV-0004")
+        assert asked(site, path).content == before
+        assert self.patch(site, path, "b", "c") == (207, "")
+        assert self.patch(site, path, "d") == (507, "PR507-DV-0004")
+        assert self.patch(site, path, "a", value="2") == (207, "")
+        assert self.patch(site, path, "d", removed="b") == (207, "")
+        assert stats(asked(site, path))[200].items() >= {"{urn:z}a": "2", "{urn:z}d": None}.items()
+
+    def test_their_bytes_are_counted_together(self, site: Site) -> None:
+        assert self.patch(site, "__/f.txt", "a", "b", value="x" * 350) == (207, "")
+        assert self.patch(site, "__/f.txt", "c", value="x" * 350) == (507, "PR507-DV-0004")
+        assert self.patch(site, "__/f.txt", "c", value="猫" * 100) == (507, "PR507-DV-0004")
+        assert self.patch(site, "__/f.txt", "c", value="x" * 350, removed="a") == (207, "")
+
+    def test_what_is_too_much_already_may_still_become_less(self, tmp_path: Path) -> None:
+        with running(tmp_path / "data") as unit:
+            cell = unit.cell()
+            assert self.patch(cell, "__", *"abcde", value="x" * 400) == (207, "")
+        with running(tmp_path / "data", **FEW) as unit:
+            site = Site(unit.http, cell.name, f"{unit.url}{cell.name}/")
+            assert self.patch(site, "__", "f") == (507, "PR507-DV-0004")
+            assert self.patch(site, "__", "a", value="x" * 401) == (507, "PR507-DV-0004")
+            assert self.patch(site, "__", removed="a") == (207, "")
+            assert "{urn:z}a" not in stats(asked(site, "__"))[200]
 
 
 def test_a_listing_shows_every_resource_the_same_way_at_depth_1(cell: Site) -> None:

@@ -416,6 +416,9 @@ REFUSED_LATER: dict[str, dict[str, bytes | None]] = {
     "a file above others": _meta(f"{TREE}/docs/.pmeta", t="dav.file", cl=0),
     "an unknown kind": _meta(f"{TREE}/docs/.pmeta", t="col.other"),
     "an ACL that denies": _meta(f"{TREE}/docs/.pmeta", a={"D.ace": [{"D.deny": {}}]}),
+    "more properties than are allowed": _meta(
+        f"{TREE}/docs/.pmeta", d={f"p{number}@urn:z": f'<p{number} xmlns="urn:z"/>' for number in range(1_001)}
+    ),
     "a version beyond all": _meta(f"{README}/.pmeta", v=1 << 62),
     "collections too deep": {
         f"{TREE}/" + "/".join(f"d{level}" for level in range(depth)) + "/.pmeta": orjson.dumps(

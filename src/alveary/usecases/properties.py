@@ -5,11 +5,19 @@ What does not belong here: XML, and what an ACL grants (``access``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from alveary.errors import ACL_BOX_MISSING, ACL_ROLE_MISSING, METHOD_NOT_ALLOWED, RESOURCE_EXISTS, Refusal
+from alveary.config import Limits
+from alveary.errors import (
+    ACL_BOX_MISSING,
+    ACL_ROLE_MISSING,
+    METHOD_NOT_ALLOWED,
+    PROPERTIES_FULL,
+    RESOURCE_EXISTS,
+    Refusal,
+)
 from alveary.model import acl as acls
 from alveary.model.acl import Ace, Acl
 from alveary.model.cell import Cell
@@ -209,7 +217,8 @@ async def patch(
     Removing one that is not there stops nothing else; Personium tells it as missing, RFC 4918 as done.
 
     Raises:
-        Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, IF_FAILED, LOCKED, CELL_LOCKED.
+        Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI, PROPERTIES_FULL, IF_FAILED, LOCKED,
+            CELL_LOCKED.
     """
     await access.require_at(ports, path, PATCH)
 
@@ -243,9 +252,26 @@ async def _patch(
             properties[change.key] = change.element
         status = missing if change.removed and not was_there else OK
         outcomes[change.key] = Outcome(change.key, change.element, status)
+    if not _have_room(ports.config.limits, properties, before=node.properties):
+        raise Refusal(PROPERTIES_FULL)
     changed = replace(node, version=node.version + 1, updated_ms=tx.now_ms, properties=properties)
     await tx.nodes.save(changed)
     return changed, list(outcomes.values())
+
+
+def _have_room(limits: Limits, properties: Mapping[str, str], *, before: Mapping[str, str]) -> bool:
+    """Whether *properties* may follow *before*: what is too much already, as limits change, may still shrink."""
+    most = max(limits.properties_of_resource, len(before))
+    return len(properties) <= most and _bytes_of(properties) <= max(limits.property_bytes, _bytes_of(before))
+
+
+def are_too_many(limits: Limits, properties: Mapping[str, str]) -> bool:
+    """Whether no resource may have all these dead properties."""
+    return not _have_room(limits, properties, before={})
+
+
+def _bytes_of(properties: Mapping[str, str]) -> int:
+    return sum(len(element.encode()) for element in properties.values())
 
 
 async def set_acl(ports: Ports, access: Access, path: BoxPath, written: WrittenAcl) -> ETag:
@@ -316,7 +342,7 @@ async def patch_cell(ports: Ports, access: Access, changes: Sequence[PropertyCha
     """Set and remove dead properties of the cell; its unit users' right alone.
 
     Raises:
-        Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, NOT_OWNER_OF_CELL, CELL_LOCKED.
+        Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, NOT_OWNER_OF_CELL, PROPERTIES_FULL, CELL_LOCKED.
     """
     access.require_owned()
 

@@ -25,6 +25,7 @@ from alveary.model.tree import Content, Node, NodeKind
 from alveary.ports import Ports
 from alveary.ports.store import Build, BuildTx
 from alveary.usecases.cell_jobs import Progress
+from alveary.usecases.properties import are_too_many
 from alveary.wire.snapshot import layout
 from alveary.wire.snapshot.layout import SnapshotProblem, TreePath
 from alveary.wire.snapshot.lines import CELL_TYPE, EntityLine, lines, parse_link
@@ -272,6 +273,8 @@ class _Tree:
         raw = self._archive.read(entry, self._ports.config.limits.snapshot_line_bytes)
         self._progress.advance(len(raw))
         meta = PMeta.parse(raw, entry.name)
+        if are_too_many(self._ports.config.limits, meta.properties):
+            _refuse(entry, "it has more properties than are allowed")
         parent = self._parent(path, entry)
         if meta.kind not in _MAY_HOLD.get(parent.kind if parent else None, frozenset()):
             _refuse(entry, f"a node of kind {meta.kind} does not belong there")
