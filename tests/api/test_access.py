@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.running import MASTER, RunningUnit, Site
+from tests.running import MASTER, RunningUnit, Site, running
 
 FILE_METHODS = {
     ("GET", "__/col/file"): "read",
@@ -183,6 +184,22 @@ class TestAcl:
         text += "</D:acl>" if body.startswith("{ace}") else ""
         assert code(cell.call("ACL", "__", content=text)) == (400, expected)
         assert cell.call("GET", "__", token=None).status_code == 200
+
+    def test_an_acl_has_as_many_entries_as_it_may_and_no_more(self, tmp_path: Path) -> None:
+        with running(tmp_path / "data", **{"limits.acl_entries": 2}) as unit:
+            cell = unit.cell()
+            cell.call("PUT", "__/a", content=b"1")
+            ace = "<D:ace><D:principal><D:all/></D:principal><D:grant>{}</D:grant>{}</D:ace>"
+            own = ace.format("<D:privilege><D:read/></D:privilege>" * 3, "")
+            inherited = ace.format("", f"<D:inherited><D:href>{cell.url}</D:href></D:inherited>")
+            for path in ("", "__", "__/a"):
+                for entries, status in ((own * 2 + inherited * 2, 200), (own * 3, 400)):
+                    answer = cell.call("ACL", path, content=f'<D:acl xmlns:D="DAV:">{entries}</D:acl>')
+                    assert answer.status_code == status, answer.text
+                assert (answer.json()["code"], "more than 2 entries" in answer.text) == ("PR400-DV-0006", True)
+                shown = cell.call("PROPFIND", path, headers={"Depth": "0"}).text
+                assert shown.count("<ace>") - shown.count("<inherited>") == 2
+                assert shown.count("<read/>") == shown.count("<ace>"), "what is granted twice is granted once"
 
     def test_an_unknown_level_of_schema_authentication_is_400(self, cell: Site) -> None:
         assert code(cell.acl("__", {}, authz="sometimes")) == (400, "PR400-DV-0006")

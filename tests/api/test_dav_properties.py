@@ -164,6 +164,38 @@ class TestHowDeep:
         }
         assert found == {"/": [], "/a": [], "/c/": [], "/c/d/": ["/c"], "/c/d/g": ["/c"], "/c/f": ["/c"]}
 
+    def test_own_entries_stand_before_inherited_ones_however_acls_change_on_the_way(self, rfc: Site) -> None:
+        self.plant(rfc)
+        rfc.call("PUT", "__/c/d/h", content=b"1")
+        rfc.acl("", {"all": "p:auth-read"})
+        rfc.acl("__/c", {"all": "write"}, authz="none")
+        rfc.acl("__/c/d", {"all": "read"})
+        rfc.acl("__/c/d/g", {"all": "read-acl"})
+        root = etree.fromstring(rfc.call("PROPFIND", "__", headers={"Depth": "infinity"}).content)
+        found = {
+            response.findtext("D:href", namespaces=NS).partition("/__")[2]: [
+                etree.QName(each).localname for each in response.xpath(".//D:privilege/*", namespaces=NS)
+            ]
+            for response in root.findall("D:response", NS)
+        }
+        top, deep = ["auth-read"], ["read", "write", "auth-read"]
+        below = {"/c/d/": deep, "/c/d/g": ["read-acl", *deep], "/c/d/h": deep}
+        assert found == {"/": top, "/a": top, "/c/": ["write", *top], "/c/f": ["write", *top], **below}
+
+    def test_an_acl_is_there_when_it_is_asked_for_and_hides_nothing_when_it_is_not(self, rfc: Site) -> None:
+        self.plant(rfc)
+        rfc.account("ann", roles=("r",))
+        token = rfc.token("ann")
+        rfc.acl("__", {"r": "read"})
+        rfc.acl("__/c", {"r": "read-acl"})
+        rfc.acl("__/c/d", {}, authz="public")
+        for names, shown in (("<D:getetag/><D:acl/>", 2), ("<D:getetag/>", 0), ("<D:acl/>", 2)):
+            body = propfind(f"<D:prop>{names}</D:prop>")
+            answer = rfc.call("PROPFIND", "__", token=token, content=body, headers={"Depth": "infinity"})
+            assert (len(hrefs(answer)), answer.text.count("<acl ")) == (4, shown), names
+        told = rfc.call("PROPFIND", "__/c", content=propfind("<D:propname/>"), headers={"Depth": "1"})
+        assert told.text.count("<acl/>") == 3
+
 
 class TestProppatch:
     def patched(self, cell: Site, *changes: tuple[str, str]) -> httpx.Response:

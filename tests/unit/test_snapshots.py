@@ -416,6 +416,10 @@ REFUSED_LATER: dict[str, dict[str, bytes | None]] = {
     "a file above others": _meta(f"{TREE}/docs/.pmeta", t="dav.file", cl=0),
     "an unknown kind": _meta(f"{TREE}/docs/.pmeta", t="col.other"),
     "an ACL that denies": _meta(f"{TREE}/docs/.pmeta", a={"D.ace": [{"D.deny": {}}]}),
+    "an ACL of more entries than are allowed": _meta(
+        f"{TREE}/docs/.pmeta",
+        a={"D.ace": [{"D.principal": {"D.all": ""}, "D.grant": {"D.privilege": {"D.read": {}}}}] * 1_001},
+    ),
     "more properties than are allowed": _meta(
         f"{TREE}/docs/.pmeta", d={f"p{number}@urn:z": f'<p{number} xmlns="urn:z"/>' for number in range(1_001)}
     ),

@@ -259,6 +259,7 @@ class Limits(Section, frozen=True, kw_only=True):
     depth: Annotated[int, _option("Nesting of collections.", "dav.depth.maxnum", ge=1)] = 50
     properties_of_resource: Annotated[int, _option("Properties that clients have set of one resource.", ge=1)] = 1_000
     property_bytes: Annotated[int, _option("Their XML together.", ge=1 * KIB)] = 1 * MIB
+    acl_entries: Annotated[int, _option("Entries of one resource's ACL, inherited ones aside.", ge=1)] = 1_000
     locks: Annotated[int, _option("Locks in one box.", ge=1)] = 1_024
     lock_owner_bytes: Annotated[int, _option("What a client says of itself in a lock.", ge=64)] = 1 * KIB
     if_conditions: Annotated[int, _option("Conditions in an If header.", ge=1)] = 256

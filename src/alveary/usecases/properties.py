@@ -64,17 +64,28 @@ class ShownAce:
     above: tuple[str, ...] | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Inherited:
+    """Entries from above; one object is shared by all that inherit the same, so that they are rendered once."""
+
+    aces: tuple[ShownAce, ...] = ()
+
+
+_NOTHING: Final = Inherited()
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A resource as PROPFIND shows it.
 
-    ``segments`` are the names below the cell: the box's and those below it. ``aces`` is None when the subject may
-    not see the ACL. ``locks`` are those that cover it.
+    ``segments`` are the names below the cell: the box's and those below it. ``aces`` are its own entries, None when
+    the ACL is not to be seen; ``inherited`` are those behind them. ``locks`` are those that cover it.
     """
 
     segments: tuple[str, ...]
     node: Node
     aces: tuple[ShownAce, ...] | None
+    inherited: Inherited = _NOTHING
     locks: tuple[Lock, ...] = ()
 
 
@@ -118,11 +129,11 @@ _WORDS: Final = frozenset({"all", "authenticated", "unauthenticated"})
 
 
 async def find(
-    ports: Ports, access: Access, path: BoxPath, *, levels: int | None
+    ports: Ports, access: Access, path: BoxPath, *, levels: int | None, with_acls: bool = True
 ) -> tuple[ETag, AsyncIterator[list[Shown]]]:
     """The ETag of what is at *path*, and its properties, with those of what is up to *levels* below it (None: all).
 
-    What is closed to the subject further down is left out with all below it.
+    What is closed to the subject further down is left out with all below it. Without *with_acls* no ACL is shown.
 
     Raises:
         Refusal: as Access.require_at; NO_SUCH_BOX, NO_SUCH_RESOURCE, NO_SUCH_URI.
@@ -133,13 +144,14 @@ async def find(
     async def rows(tx: ReadTx) -> AsyncIterator[Shown]:
         names = _RoleNames(tx)
         locks = await held(tx, place, ports.clock.now_ms())
-        inherited = await _inherited(names, path, place.chain)
-        sees = access.may_on(place, place.chain, BoxPrivilege.READ_ACL)
-        own = await names.shown(node.acl, None)
+        listing = _Listing(tx, access, place, names, locks, with_acls)
+        inherited = Inherited(await _inherited(names, path, place.chain)) if with_acls else _NOTHING
+        sees = listing.shows_acl(place.chain)
+        own = await names.shown(node.acl, None) if sees else None
         top = _Seen(place.chain, (path.box, *path.segments), inherited, sees)
-        yield Shown(top.segments, node, own + inherited if sees else None, locks.on(path.segments))
+        yield Shown(top.segments, node, own, inherited, locks.on(path.segments))
         if levels != 0:
-            async for shown in _Listing(tx, access, place, names, locks).below(top, levels):
+            async for shown in listing.below(top, levels):
                 yield shown
 
     contents = ports.store.contents(access.here)
@@ -154,7 +166,7 @@ class _Seen:
 
     chain: tuple[Node, ...]
     segments: tuple[str, ...]
-    inherited: tuple[ShownAce, ...]
+    inherited: Inherited
     sees: bool
 
 
@@ -167,23 +179,35 @@ class _Listing:
     place: Place
     names: _RoleNames
     locks: Locks
+    with_acls: bool
 
     async def below(self, above: _Seen, levels: int | None) -> AsyncIterator[Shown]:
         """What is up to *levels* below the last node of *above*, each before what is below it."""
-        acl = above.chain[-1].acl
-        inherited = await self.names.shown(acl, above.segments) + above.inherited if acl.aces else above.inherited
+        inherited = await self._handed_down(above)
         async for child in self.tx.nodes.children(above.chain[-1].id):
-            chain, segments, sees, aces = (*above.chain, child), (*above.segments, child.name), above.sees, inherited
+            chain, segments, sees = (*above.chain, child), (*above.segments, child.name), above.sees
+            own: tuple[ShownAce, ...] = ()
             if child.acl is not acls.EMPTY:
                 if self._is_closed(chain):
                     continue
-                sees = sees or self._may(chain, BoxPrivilege.READ_ACL)
-                aces = await self.names.shown(child.acl, None) + inherited
-            yield Shown(segments, child, aces if sees else None, self.locks.on(segments[1:]))
+                sees = sees or self.shows_acl(chain)
+                own = await self.names.shown(child.acl, None) if sees else ()
+            yield Shown(segments, child, own if sees else None, inherited, self.locks.on(segments[1:]))
             if levels != 1 and child.kind is not NodeKind.FILE:
                 further = None if levels is None else levels - 1
                 async for shown in self.below(_Seen(chain, segments, inherited, sees), further):
                     yield shown
+
+    async def _handed_down(self, above: _Seen) -> Inherited:
+        """The entries of the last node of *above*, then those that it inherits."""
+        acl = above.chain[-1].acl
+        if not self.with_acls or not acl.aces:
+            return above.inherited
+        return Inherited(await self.names.shown(acl, above.segments) + above.inherited.aces)
+
+    def shows_acl(self, chain: tuple[Node, ...]) -> bool:
+        """Whether the last node of *chain* is shown with its ACL."""
+        return self.with_acls and self._may(chain, BoxPrivilege.READ_ACL)
 
     def _is_closed(self, chain: tuple[Node, ...]) -> bool:
         """Grants only add on the way down; but an app may be asked for that is not asked for above."""

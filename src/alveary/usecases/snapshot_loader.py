@@ -275,6 +275,8 @@ class _Tree:
         meta = PMeta.parse(raw, entry.name)
         if are_too_many(self._ports.config.limits, meta.properties):
             _refuse(entry, "it has more properties than are allowed")
+        if len(meta.acl.aces) > self._ports.config.limits.acl_entries:
+            _refuse(entry, "its ACL has more entries than are allowed")
         parent = self._parent(path, entry)
         if meta.kind not in _MAY_HOLD.get(parent.kind if parent else None, frozenset()):
             _refuse(entry, f"a node of kind {meta.kind} does not belong there")

@@ -65,8 +65,10 @@ class WrittenAcl:
     require_schema_authz: str | None
 
 
-def parse(text: bytes, cell_url: str, canonical: Callable[[str], str], *, max_depth: int) -> WrittenAcl:
-    """The ACL that a request's body asks for. Inherited entries are left out.
+def parse(
+    text: bytes, cell_url: str, canonical: Callable[[str], str], *, max_depth: int, max_entries: int
+) -> WrittenAcl:
+    """The ACL that a request's body asks for. Inherited entries are left out, and what an entry grants twice is once.
 
     *cell_url* ends in a slash; *canonical* spells a URL of the unit as the unit does.
 
@@ -80,9 +82,10 @@ def parse(text: bytes, cell_url: str, canonical: Callable[[str], str], *, max_de
     if level is not None and level not in SCHEMA_AUTHZ_LEVELS:
         raise Refusal(ACL_INVALID, cause=f"requireSchemaAuthz [{level}]")
     base = canonical(root.get(XML_BASE, ""))
-    entries = root.findall(f"{DAV}ace")
-    aces = tuple(_ace(entry, base, cell_url, canonical) for entry in entries if entry.find(f"{DAV}inherited") is None)
-    return WrittenAcl(aces, level)
+    entries = [entry for entry in root.findall(f"{DAV}ace") if entry.find(f"{DAV}inherited") is None]
+    if len(entries) > max_entries:
+        raise Refusal(ACL_INVALID, cause=f"more than {max_entries} entries")
+    return WrittenAcl(tuple(_ace(entry, base, cell_url, canonical) for entry in entries), level)
 
 
 def _ace(entry: etree._Element, base: str, cell_url: str, canonical: Callable[[str], str]) -> WrittenAce:
@@ -94,7 +97,7 @@ def _ace(entry: etree._Element, base: str, cell_url: str, canonical: Callable[[s
         raise Refusal(ACL_INVALID, cause="an ace without one principal")
     if grant is None:
         raise Refusal(ACL_INVALID, cause="an ace without a grant")
-    return WrittenAce(_principal(principal[0], base, cell_url, canonical), tuple(_privileges(grant)))
+    return WrittenAce(_principal(principal[0], base, cell_url, canonical), tuple(dict.fromkeys(_privileges(grant))))
 
 
 def _principal(element: etree._Element, base: str, cell_url: str, canonical: Callable[[str], str]) -> Principal:
@@ -137,12 +140,20 @@ def _privileges(grant: etree._Element) -> Iterator[Privilege]:
         yield privilege
 
 
-def render(aces: Sequence[WrittenAce], require_schema_authz: str | None, base: str) -> str:
-    """The ``acl`` property, where ``DAV:`` is the default namespace; *base* is the URL of the box's roles."""
-    box = unquote(base.rstrip("/").rpartition("/")[2])
+def render(aces: Sequence[WrittenAce], require_schema_authz: str | None, base: str, further: str = "") -> str:
+    """The ``acl`` property, where ``DAV:`` is the default namespace; *base* is the URL of the box's roles.
+
+    *further* entries, by :func:`render_entries` with the same *base*, stand behind *aces*.
+    """
     level = "" if require_schema_authz is None else f' p:requireSchemaAuthz="{require_schema_authz}"'
-    entries = "".join(_render_ace(ace, box) for ace in aces)
+    entries = render_entries(aces, base) + further
     return f'<acl xmlns:p="{PERSONIUM_NAMESPACE}" xml:base="{xml.escape(base)}"{level}>{entries}</acl>'
+
+
+def render_entries(aces: Sequence[WrittenAce], base: str) -> str:
+    """Entries for the inside of the ``acl`` property with that *base*."""
+    box = unquote(base.rstrip("/").rpartition("/")[2])
+    return "".join(_render_ace(ace, box) for ace in aces)
 
 
 def _render_ace(ace: WrittenAce, box: str) -> str:

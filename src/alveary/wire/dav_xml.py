@@ -148,6 +148,10 @@ class Asked:
     form: Form = Form.ALL
     keys: tuple[str, ...] = ()
 
+    def wants(self, key: str) -> bool:
+        """Whether the property of that key, or its name, is among what is asked for."""
+        return self.form is not Form.THESE or key in self.keys
+
 
 _FORMS: Final = {f"{DAV}allprop": Form.ALL, f"{DAV}propname": Form.NAMES, f"{DAV}prop": Form.THESE}
 

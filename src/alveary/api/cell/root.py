@@ -117,7 +117,13 @@ async def acl(call: Call) -> Response:
     call.access.require(CellPrivilege.ACL)
     cell_url = call.urls.cell_url(call.here.name)
     limits = call.ports.config.limits
-    written = acl_xml.parse(await read_xml(call), cell_url, call.urls.canonical, max_depth=limits.xml_depth)
+    written = acl_xml.parse(
+        await read_xml(call),
+        cell_url,
+        call.urls.canonical,
+        max_depth=limits.xml_depth,
+        max_entries=limits.acl_entries,
+    )
     etag = await properties.set_acl_of_cell(call.ports, call.access, written)
     return Response(200, {"etag": str(etag)})
 

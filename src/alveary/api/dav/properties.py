@@ -5,7 +5,8 @@ What does not belong here: the same on a cell, which has no children and other p
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from alveary.api.dav import locks, quotas
@@ -16,12 +17,13 @@ from alveary.model.tree import NodeKind
 from alveary.usecases import properties
 from alveary.usecases.access import BoxPath
 from alveary.usecases.files import semantics_of
-from alveary.usecases.properties import Shown, ShownAce
+from alveary.usecases.properties import Inherited, Shown, ShownAce
 from alveary.wire import acl_xml, dav_properties, dav_xml
 from alveary.wire.acl_xml import WrittenAce
 from alveary.wire.dav_xml import Asked
 
 XML: Final = "application/xml"
+_PIECE_CHARS: Final = 256 * 1024
 
 
 async def propfind(call: Call, path: BoxPath) -> Response:
@@ -37,7 +39,8 @@ async def propfind(call: Call, path: BoxPath) -> Response:
         infinity=semantics.infinity or call.ports.config.dav.infinity,
     )
     asked = await read_propfind(call)
-    etag, batches = await properties.find(call.ports, call.access, path, levels=levels)
+    with_acls = asked.wants(dav_properties.ACL)
+    etag, batches = await properties.find(call.ports, call.access, path, levels=levels, with_acls=with_acls)
     render = _renderer(call, path.box, asked, await quotas.properties(call, asked))
     return Response(207, {"content-type": XML, "etag": str(etag)}, _multistatus(batches, render))
 
@@ -45,8 +48,22 @@ async def propfind(call: Call, path: BoxPath) -> Response:
 async def _multistatus(batches: AsyncIterator[list[Shown]], render: Callable[[Shown], str]) -> AsyncIterator[bytes]:
     yield dav_xml.OPEN.encode()
     async for batch in batches:
-        yield "".join(map(render, batch)).encode()
+        for piece in _in_pieces(map(render, batch)):
+            yield piece
     yield dav_xml.CLOSE.encode()
+
+
+def _in_pieces(texts: Iterable[str]) -> Iterator[bytes]:
+    """*texts* put together to pieces: few small ones, and none so large that making it holds up others."""
+    held, chars = [], 0
+    for text in texts:
+        held.append(text)
+        chars += len(text)
+        if chars >= _PIECE_CHARS:
+            yield "".join(held).encode()
+            held, chars = [], 0
+    if held:
+        yield "".join(held).encode()
 
 
 def _renderer(call: Call, box: str, asked: Asked, quota: Mapping[str, str]) -> Callable[[Shown], str]:
@@ -54,24 +71,26 @@ def _renderer(call: Call, box: str, asked: Asked, quota: Mapping[str, str]) -> C
     base = f"{call.urls.cell_url(cell)}__role/{box}/"
     ending = "/" if semantics_of(call.ports).slashes else ""
     shows_locks = locks.are_asked_for(call, asked)
-    acls: dict[tuple[tuple[ShownAce, ...], str | None], str] = {}
 
     def url(segments: tuple[str, ...]) -> str:
         if not segments:
             return call.urls.cell_url(cell).rstrip("/")
         return call.urls.resource_url(cell, segments[0], segments[1:])
 
-    def acl(aces: tuple[ShownAce, ...], level: str | None) -> str:
-        # Most resources of a listing have no entries of their own: one text serves them all.
-        known = acls.get((aces, level))
-        if known is None:
-            known = acls[aces, level] = acl_xml.render(_written(aces, url), level, base)
-        return known
+    # What is listed before what is below it needs one text for each level of the way down, however many resources.
+    @lru_cache(maxsize=call.ports.config.limits.depth + 2)
+    def entries(inherited: Inherited) -> str:
+        return acl_xml.render_entries(_written(inherited.aces, url), base)
+
+    def acl(shown: Shown) -> str | None:
+        if shown.aces is None:
+            return None
+        level = shown.node.acl.require_schema_authz
+        return acl_xml.render(_written(shown.aces, url), level, base, entries(shown.inherited))
 
     def render(shown: Shown) -> str:
         node = shown.node
-        text = None if shown.aces is None else acl(shown.aces, node.acl.require_schema_authz)
-        known = dav_properties.of_node(node, shown.segments[-1], acl=text)
+        known = dav_properties.of_node(node, shown.segments[-1], acl=acl(shown))
         if shows_locks:
             known |= locks.properties(call, box, shown.locks)
         if quota and node.kind is not NodeKind.FILE:
@@ -108,7 +127,13 @@ async def acl(call: Call, path: BoxPath) -> Response:
     await call.access.require_at(call.ports, path, properties.SET_ACL)
     cell_url = call.urls.cell_url(call.here.name)
     limits = call.ports.config.limits
-    written = acl_xml.parse(await read_xml(call), cell_url, call.urls.canonical, max_depth=limits.xml_depth)
+    written = acl_xml.parse(
+        await read_xml(call),
+        cell_url,
+        call.urls.canonical,
+        max_depth=limits.xml_depth,
+        max_entries=limits.acl_entries,
+    )
     acl_xml.check_level(written, of_cell=False)
     etag = await properties.set_acl(call.ports, call.access, path, written)
     return Response(200, {"etag": str(etag)})
