@@ -155,6 +155,8 @@ class TestAcl:
             ("{ace}<D:principal><D:all/></D:principal></D:ace>", "PR400-DV-0006"),
             ("{ace}<D:grant><D:privilege><D:read/></D:privilege></D:grant></D:ace>", "PR400-DV-0006"),
             ("{ace}<D:principal><D:all/></D:principal><D:grant/></D:ace>", "PR400-DV-0006"),
+            ("{ace}<D:principal><D:all/></D:principal>{none}</D:ace>", "PR400-DV-0006"),
+            ("{ace}<D:principal><D:all/></D:principal>{two}</D:ace>", "PR400-DV-0006"),
             ("{ace}<D:principal><D:href/></D:principal>{read}</D:ace>", "PR400-DV-0006"),
             ("{ace}<D:principal><D:all/><D:href>r</D:href></D:principal>{read}</D:ace>", "PR400-DV-0006"),
             ("{ace}<D:principal><D:href>r</D:href><D:all/></D:principal>{read}</D:ace>", "PR400-DV-0006"),
@@ -177,6 +179,8 @@ class TestAcl:
         for name, value in {
             "{ace}": opening,
             "{read}": grant.format("<D:read/>"),
+            "{none}": grant.format(""),
+            "{two}": grant.format("<D:read/><D:write/>"),
             "{nonsense}": grant.format("<D:nonsense/>"),
             "{root}": grant.format("<p:root/>"),
         }.items():

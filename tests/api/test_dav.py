@@ -352,6 +352,7 @@ class TestProperties:
             "2": (400, "PR400-DV-0003"),
             "infinity": (403, "PR403-DV-0001"),
         }
+        assert "The Depth [] is not valid." in cell.call("PROPFIND", "__").text
 
     def test_propfind_shows_what_each_resource_has(self, tree: Site) -> None:
         answer = tree.call("PROPFIND", "__/file.txt", headers={"Depth": "0"})
@@ -398,9 +399,14 @@ class TestProperties:
         assert re.findall(rb"HTTP/1.1 (\d+)", answer.content) == [b"403", b"424"]
         assert b'urn:x"' not in cell.call("PROPFIND", "__/a", headers={"Depth": "0"}).content
 
-    @pytest.mark.parametrize("body", ['<D:propertyupdate xmlns:D="DAV:"><D:set/></D:propertyupdate>', "<x/>"])
+    @pytest.mark.parametrize("body", ["", "<D:set/>", "<D:set><D:prop/></D:set>", "<D:remove><D:prop/></D:remove>"])
     def test_proppatch_without_properties_is_400(self, cell: Site, body: str) -> None:
-        assert code(cell.call("PROPPATCH", "__", content=body)) == (400, "PR400-DV-0002")
+        etag = cell.call("PROPFIND", "__", headers={"Depth": "0"}).headers["etag"]
+        for path in ("__", ""):
+            text = f'<D:propertyupdate xmlns:D="DAV:">{body}</D:propertyupdate>'
+            assert code(cell.call("PROPPATCH", path, content=text)) == (400, "PR400-DV-0002")
+            assert code(cell.call("PROPPATCH", path, content="<x/>")) == (400, "PR400-DV-0002")
+        assert cell.call("PROPFIND", "__", headers={"Depth": "0"}).headers["etag"] == etag
 
 
 class TestMove:

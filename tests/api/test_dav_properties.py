@@ -272,6 +272,29 @@ class TestProppatch:
         }
         assert asked(file, "__/f.txt").content == before
 
+    def test_the_status_of_a_cell_is_kept_by_the_unit_and_elsewhere_a_name_as_others(self, file: Site) -> None:
+        status = '<p:cellstatus xmlns:p="urn:x-personium:xmlns">mine</p:cellstatus>'
+        change = proppatch(f"<D:set><D:prop>{status}<Z:b>1</Z:b></D:prop></D:set>")
+        answer = file.call("PROPPATCH", "", content=change)
+        name = "{urn:x-personium:xmlns}cellstatus"
+        assert {each: set(names) for each, names in stats(answer).items()} == {403: {name}, 424: {"{urn:z}b"}}
+        shown = stats(asked(file, ""))[200]
+        assert (shown[name], "{urn:z}b" in shown) == ("normal", False)
+        self.patched(file, ("set", status))
+        assert stats(asked(file, "__/f.txt"))[200][name] == "mine"
+
+    @pytest.mark.parametrize("semantics", ["personium", "rfc4918"])
+    def test_names_in_the_namespace_of_xml_are_spelled_so_that_they_can_be_read(
+        self, cell: Site, rfc: Site, semantics: str
+    ) -> None:
+        site, name = rfc if semantics == "rfc4918" else cell, "{http://www.w3.org/XML/1998/namespace}foo"
+        site.call("PUT", "__/f.txt", content=b"1")
+        assert name in stats(asked(site, "__/f.txt", "<D:prop><xml:foo/></D:prop>"))[404]
+        assert name in stats(self.patched(site, ("set", "<xml:foo>1</xml:foo>")))[200]
+        for body in ("", "<D:propname/>", "<D:prop><xml:foo/></D:prop>"):
+            assert name in stats(asked(site, "__/f.txt", body))[200]
+        assert name in stats(self.patched(site, ("remove", "<xml:foo/>")))[200]
+
     def test_under_rfc_4918_names_are_told_without_values_and_nothing_to_remove_is_a_success(self, rfc: Site) -> None:
         rfc.call("PUT", "__/f.txt", content=b"1")
         answer = self.patched(rfc, ("set", "<Z:b>1</Z:b>"), ("remove", "<Z:none/>"))

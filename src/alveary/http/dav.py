@@ -24,7 +24,7 @@ def levels_of(call: Call, *, implied: str | None, infinity: bool = False) -> int
     if raw in _LEVELS:
         return _LEVELS[raw]
     if raw is None or raw.lower() != "infinity":
-        raise Refusal(BAD_DEPTH, value=raw)
+        raise Refusal(BAD_DEPTH, value=raw or "")
     if not infinity:
         raise Refusal(DEPTH_INFINITY)
     return None

@@ -41,7 +41,7 @@ from alveary.usecases.files import (
     semantics_of,
 )
 from alveary.wire.acl_xml import Principal, RoleRef, WrittenAcl
-from alveary.wire.dav_properties import PROTECTED
+from alveary.wire.dav_properties import PROTECTED, PROTECTED_OF_CELL
 from alveary.wire.dav_xml import Outcome, PropertyChange
 from alveary.wire.etags import ETag
 
@@ -262,9 +262,10 @@ async def patch(
 async def _patch(
     ports: Ports, tx: WriteTx, node: Node, changes: Sequence[PropertyChange]
 ) -> tuple[Node, list[Outcome]]:
-    if any(change.key in PROTECTED for change in changes):
+    kept = PROTECTED_OF_CELL if node.kind is NodeKind.CELL else PROTECTED
+    if any(change.key in kept for change in changes):
         return node, [
-            Outcome(change.key, change.element, FORBIDDEN if change.key in PROTECTED else FAILED_DEPENDENCY)
+            Outcome(change.key, change.element, FORBIDDEN if change.key in kept else FAILED_DEPENDENCY)
             for change in changes
         ]
     missing = NOT_FOUND if semantics_of(ports).tells_missing else OK

@@ -132,8 +132,8 @@ def _privileges(grant: etree._Element) -> Iterator[Privilege]:
     if not elements:
         raise Refusal(ACL_INVALID, cause="a grant without a privilege")
     for element in elements:
-        if not len(element):
-            raise Refusal(ACL_INVALID, cause="an empty privilege")
+        if len(element) != 1:
+            raise Refusal(ACL_INVALID, cause="a privilege that is none or several")
         privilege = _ELEMENTS.get(element[0].tag)
         if privilege is None:
             raise Refusal(ACL_INVALID, cause=f"the privilege [{etree.QName(element[0]).localname}]")

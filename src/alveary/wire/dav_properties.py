@@ -28,6 +28,7 @@ _RESOURCE_TYPE: Final = "resourcetype@DAV:"
 _SIZE: Final = "getcontentlength@DAV:"
 USED_BYTES: Final = "quota-used-bytes@DAV:"
 AVAILABLE_BYTES: Final = "quota-available-bytes@DAV:"
+CELL_STATUS: Final = f"cellstatus@{PERSONIUM_NAMESPACE}"
 
 PROTECTED: Final = frozenset(
     {
@@ -45,6 +46,9 @@ PROTECTED: Final = frozenset(
     }
 )
 """The properties that the unit itself keeps: no client sets or removes them. Others may be set, known here or not."""
+
+PROTECTED_OF_CELL: Final = PROTECTED | {CELL_STATUS}
+"""Those that it keeps of a cell."""
 
 _COLLECTION: Final = "<resourcetype><collection/></resourcetype>"
 _OF_PERSONIUM: Final = {NodeKind.ODATA: "odata", NodeKind.SERVICE: "service", NodeKind.STREAM: "stream"}

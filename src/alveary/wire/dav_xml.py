@@ -21,7 +21,7 @@ from alveary.errors import XML_CONTENT, XML_UNREADABLE, Refusal
 from alveary.model.privileges import PERSONIUM_NAMESPACE
 from alveary.model.tree import NodeKind
 from alveary.wire import xml
-from alveary.wire.xml import DAV, XML_LANG
+from alveary.wire.xml import DAV, XML_LANG, XML_NAMESPACE
 
 OPEN: Final = '<?xml version="1.0" encoding="utf-8"?>\n<multistatus xmlns="DAV:">'
 CLOSE: Final = "</multistatus>"
@@ -50,6 +50,8 @@ def propstat(properties: str, status: str = "200 OK") -> str:
 def empty(key: str) -> str:
     """The element of that key (``localName@namespace``) without a value, where ``DAV:`` is the default namespace."""
     name, _, namespace = key.partition("@")
+    if namespace == XML_NAMESPACE:  # which no element may declare
+        return f"<xml:{name}/>"
     return f"<{name}/>" if namespace == "DAV:" else f'<{name} xmlns="{xml.escape(namespace)}"/>'
 
 
@@ -90,13 +92,16 @@ def parse_property_update(text: bytes, *, max_depth: int) -> tuple[PropertyChang
     """What the body of a PROPPATCH asks for, in the order of the document.
 
     Raises:
-        Refusal: XML_UNREADABLE, XML_CONTENT.
+        Refusal: XML_UNREADABLE, XML_CONTENT (also where it asks for nothing).
     """
     root = xml.parse(text, max_depth=max_depth)
     if root.tag != f"{DAV}propertyupdate":
         raise Refusal(XML_CONTENT)
     parts = [part for part in root if part.tag in _REMOVES]
-    return tuple(change for part in parts for change in _changes(part, removed=_REMOVES[part.tag]))
+    changes = tuple(change for part in parts for change in _changes(part, removed=_REMOVES[part.tag]))
+    if not changes:
+        raise Refusal(XML_CONTENT)
+    return changes
 
 
 _REMOVES: Final = {f"{DAV}set": False, f"{DAV}remove": True}

@@ -18,8 +18,9 @@ from alveary.errors import XML_UNREADABLE, Kind, Refusal
 
 DAV: Final = "{DAV:}"
 PERSONIUM: Final = "{urn:x-personium:xmlns}"
-XML_BASE: Final = "{http://www.w3.org/XML/1998/namespace}base"
-XML_LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
+XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
+XML_BASE: Final = f"{{{XML_NAMESPACE}}}base"
+XML_LANG: Final = f"{{{XML_NAMESPACE}}}lang"
 
 _DOCTYPE: Final = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ENCODED: Final = (("utf-16", (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")), ("utf-8", (b"",)))

@@ -25,7 +25,6 @@ from alveary.wire.acl_xml import WrittenAce
 
 XML: Final = "application/xml"
 HOME_PROPERTY: Final = "relayhtmlurl"
-_STATUS: Final = f"cellstatus@{PERSONIUM_NAMESPACE}"
 ALLOWED: Final = ("OPTIONS", "GET", "PROPFIND", "PROPPATCH", "ACL", "DELETE")
 
 
@@ -78,7 +77,7 @@ async def propfind(call: Call) -> Response:
     if shown.aces is not None:
         level = shown.node.acl.require_schema_authz
         acl = acl_xml.render([_written(ace) for ace in shown.aces], level, f"{url}__role/{MAIN_BOX}/")
-    known = dav_properties.of_node(shown.node, cell.name, acl=acl) | {_STATUS: _cell_status(cell)}
+    known = dav_properties.of_node(shown.node, cell.name, acl=acl) | {dav_properties.CELL_STATUS: _cell_status(cell)}
     body = dav_xml.response(url.rstrip("/"), dav_properties.propstats(known, asked))
     return Response(
         207,
@@ -98,7 +97,7 @@ def _written(ace: ShownAce) -> WrittenAce:
 async def proppatch(call: Call) -> Response:
     """PROPPATCH {cell}: 207 with what became of each property; for unit users alone.
 
-    Source: API reference 291.
+    Source: API reference 291. Deviation: docs/deviations.md#proppatch.
     """
     call.access.require_owned()
     limits = call.ports.config.limits
