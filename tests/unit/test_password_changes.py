@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from alveary.adapters.memory.attempts import MemoryStrangers
+from alveary.adapters.memory.turns import MemoryTurns
 from alveary.errors import ACCESS_TOKEN_EXPIRED
 from alveary.model.accounts import Account, Credential
 from alveary.model.acl import EMPTY
@@ -43,6 +45,7 @@ class Meanwhile:
 @pytest.fixture
 async def unit(tmp_path: Path) -> AsyncIterator[Unit]:
     async with opened(tmp_path) as made:
+        made.ports = replace(made.ports, strangers=MemoryStrangers(), turns=MemoryTurns(most=10, most_of_one=10))
         await made.create(ACCOUNT, Name="alice", password="password-1")
         yield made
 
