@@ -79,6 +79,35 @@ class TestTheMatrix:
         }
         assert {name: answer.status_code for name, answer in found.items()} == MATRIX[method]
 
+    @pytest.mark.parametrize("who", [None, "stranger"])
+    @pytest.mark.parametrize(
+        ("method", "headers"),
+        [
+            *((each, {"If": "("}) for each in ("PUT", "DELETE", "MKCOL", "MOVE", "COPY", "LOCK", "PROPPATCH", "ACL")),
+            ("PUT", {"Content-Type": "nonsense"}),
+            ("PUT", {"Content-Range": "bytes 0-0/1"}),
+            ("PUT", {"Repr-Digest": "sha-256=z"}),
+            ("DELETE", {"X-Personium-Recursive": "q"}),
+            ("PROPFIND", {"Depth": "q"}),
+            ("MERGE", {}),
+            ("REPORT", {}),
+        ],
+    )
+    def test_a_stranger_does_not_learn_by_what_is_wrong_which_collections_there_are(
+        self, tree: Site, method: str, headers: dict[str, str], who: str | None
+    ) -> None:
+        token = None
+        if who is not None:
+            tree.account(who)
+            token = tree.token(who)
+        places = ("col", "file.txt", "odata", "service", "stream", "none")
+        answers = [
+            tree.call(method, f"__/{name}/below", token=token, content=BODIES.get(method, ""), headers=headers)
+            for name in places
+        ]
+        expected = (401, "PR401-AU-0001") if who is None else (403, "PR403-AU-0002")
+        assert {(each.status_code, each.json()["code"]) for each in answers} == {expected}
+
     def test_an_error_is_json_with_code_and_message(self, cell: Site) -> None:
         answer = cell.call("GET", "__/none")
         assert answer.headers["content-type"] == "application/json"

@@ -225,6 +225,20 @@ class TestWhose:
         cell.acl("__", {"writer": "read"})
         assert patch(cell, upload, 1, b"y", end=True, token=alice).status_code == 403
 
+    def test_who_has_locked_the_file_says_so_at_each_step(self, cell: Site) -> None:
+        cell.call("PUT", "__/f", content=b"old")
+        lock = (
+            '<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>'
+            "<D:locktype><D:write/></D:locktype></D:lockinfo>"
+        )
+        token = cell.call("LOCK", "__/f", content=lock).headers["lock-token"]
+        upload = begin(cell, data=b"n", If=f"({token})")
+        assert patch(cell, upload, 1, b"ew", end=True).status_code == 423
+        assert cell.call("GET", "__/f").content == b"old"
+        end = offset_of(cell, upload)
+        assert patch(cell, upload, end, b"ew"[end - 1 :], end=True, If=f"({token})").status_code == 204
+        assert cell.call("GET", "__/f").content == b"new"
+
     def test_nobody_begins_one_without_a_name(self, cell: Site) -> None:
         cell.acl("__", {"all": "write"})
         assert attempt(cell, "__/f", token=None).status_code == 401

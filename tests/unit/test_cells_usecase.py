@@ -55,6 +55,14 @@ class TestCells:
         ):
             assert await refusal_of(call) is NOT_OWNER_OF_CELL
 
+    async def test_a_cell_that_is_being_replaced_keeps_its_name(self, unit: Unit) -> None:
+        name = unit.admin.here.name
+        for merge in (False, True):
+            async with unit.ports.store.lock(unit.admin.here, "import"):
+                call = cells.change(unit.ports, unit.admin, key(name), unread, merge=merge, expect=ALWAYS)
+                assert await refusal_of(call) is CELL_LOCKED
+        await cells.change(unit.ports, unit.admin, key(name), given(Name="other"), merge=False, expect=ALWAYS)
+
     async def test_an_administrator_sees_all_and_owns_none(self, unit: Unit) -> None:
         await cells.create(unit.ports, unit.admin, given(Name="new"))
         page = await cells.list_page(unit.ports, unit.admin, ListOptions(top=1, skip=1, count=True))

@@ -28,6 +28,7 @@ from alveary.ports.store import ReadTx, RegistryReadTx
 from alveary.usecases.access import Access, Who
 from alveary.usecases.entities import Given
 from alveary.usecases.lists import Page, page_of, part_of, query_of
+from alveary.usecases.snapshots import refuse_locked
 from alveary.wire.etags import Precondition
 from alveary.wire.odata_json import etag_of
 from alveary.wire.odata_options import ListOptions
@@ -99,10 +100,11 @@ async def change(
 
     Raises:
         Refusal: AUTH_REQUIRED, UNIT_USER_NEEDED, NO_SUCH_ENTITY, NOT_OWNER_OF_CELL, FIELD_NOT_ALLOWED,
-            FIELD_REQUIRED, FIELD_FORMAT, ENTITY_EXISTS, ENTITY_ETAG_MISMATCH.
+            FIELD_REQUIRED, FIELD_FORMAT, ENTITY_EXISTS, ENTITY_ETAG_MISMATCH, CELL_LOCKED.
     """
     access.require_unit()
     cell = await _own(ports, access, key)
+    refuse_locked(ports, cell)
     body = await given()
     fresh = _fresh(ports)
     parsed = CELL.parse_merge(body, _row(cell), fresh) if merge else CELL.parse_new(body, fresh)

@@ -6,6 +6,7 @@ What does not belong here: the handlers.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Final
 
 from alveary.api.dav import boxes, files, locks, properties, transfers
@@ -13,7 +14,10 @@ from alveary.errors import METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, Refusal
 from alveary.http.call import Call
 from alveary.http.response import Response
 from alveary.usecases.access import BoxPath
-from alveary.usecases.boxes import READ
+from alveary.usecases.files import MAKE, PUT, READ, REMOVE
+from alveary.usecases.locks import LOCK
+from alveary.usecases.properties import PATCH, SET_ACL
+from alveary.usecases.properties import READ as READ_PROPERTIES
 
 PathHandler = Callable[[Call, BoxPath], Awaitable[Response]]
 
@@ -72,4 +76,21 @@ async def serve(call: Call, path: BoxPath) -> Response:
     try:
         return await handler(locks.claiming(call), path)
     except Refusal as refusal:
+        if refusal.kind.status == HTTPStatus.BAD_REQUEST and path.segments:
+            # Who may not do it is not told what else was wrong, and so not that no other face answers below.
+            await call.access.require_at(call.ports, path, _NEEDS.get(call.request.method, READ))
         raise locks.told(call, path, refusal) from None
+
+
+_NEEDS: Final = {
+    "PUT": PUT,
+    "DELETE": REMOVE,
+    "MKCOL": MAKE,
+    "MOVE": REMOVE,
+    "LOCK": LOCK,
+    "UNLOCK": LOCK,
+    "PROPFIND": READ_PROPERTIES,
+    "PROPPATCH": PATCH,
+    "ACL": SET_ACL,
+}
+"""What a method needs on a resource, where that is not to read it."""

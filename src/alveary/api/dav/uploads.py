@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
+from alveary.api.dav import locks
 from alveary.errors import (
     BAD_HEADER,
     HEADER_MISSING,
@@ -173,4 +174,4 @@ async def uploading(call: Call, segments: tuple[str, ...]) -> Response:
     handler = METHODS.get(call.request.method)
     if handler is None:
         raise Refusal(METHOD_NOT_ALLOWED)
-    return await handler(call, segments[1])
+    return await handler(locks.claiming(call), segments[1])
