@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from alveary.model.edm_values import EdmType
 from alveary.model.entities import EntityKind, JsonValue
 from alveary.wire.snapshot.lines import EntityLine
 
@@ -83,6 +84,10 @@ class _Column:
     complex_type: str | None = None
 
 
+_COLUMNS: Final = {declared: _Column(codec) for declared, codec in _CODECS.items()}
+_PRIMITIVE: Final = frozenset(each.value for each in EdmType)
+
+
 @dataclass(frozen=True, slots=True)
 class TypeMap:
     """The declared types of a cell's user data, those that need conversion: by owner's id, then by alias."""
@@ -93,21 +98,26 @@ class TypeMap:
     def build(cls, schema: Iterable[EntityLine]) -> TypeMap:
         """The map of a schema: its lines of ComplexType, Property and ComplexTypeProperty, in any order."""
         complex_types: dict[tuple[str | None, JsonValue], str] = {}
-        properties: list[EntityLine] = []
+        # Complex types may come after what has them; of the rest no more is kept than is used.
+        complex_columns: list[tuple[str, str, str | None, str]] = []
+        columns: dict[str, dict[str, _Column]] = {}
         for line in schema:
             if line.type == EntityKind.COMPLEX_TYPE:
                 complex_types[line.node_id, line.values.get("Name")] = line.id
-            elif line.type in _OWNER:
-                properties.append(line)
-        columns: dict[str, dict[str, _Column]] = {}
-        for line in properties:
+            if line.type not in _OWNER:
+                continue
             owner, alias = dict(line.links).get(_OWNER[line.type]), line.hidden.get("Alias")
             declared = line.values.get("Type")
             if owner is None or not isinstance(alias, str) or not isinstance(declared, str):
                 continue
-            column = _Column(_CODECS.get(declared), complex_types.get((line.node_id, declared)))
-            if column != _Column():
-                columns.setdefault(owner, {})[alias] = column
+            if declared in _CODECS:
+                columns.setdefault(owner, {})[alias] = _COLUMNS[declared]
+            elif declared not in _PRIMITIVE:
+                complex_columns.append((owner, alias, line.node_id, declared))
+        for owner, alias, node_id, declared in complex_columns:
+            complex_type = complex_types.get((node_id, declared))
+            if complex_type is not None:
+                columns.setdefault(owner, {})[alias] = _Column(complex_type=complex_type)
         return cls(columns)
 
     def to_store(self, type_id: str, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
