@@ -32,6 +32,9 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
         ("bytes=8-99", [(8, 10)]),
         ("BYTES = 0-0 , -1", [(0, 1), (9, 10)]),
         ("bytes=0-1,20-30", [(0, 2)]),
+        ("bytes=0-1,", [(0, 2)]),
+        ("bytes=,0-1, ,-1", [(0, 2), (9, 10)]),
+        (f"bytes=8-{10**30}", [(8, 10)]),
     ],
 )
 def test_satisfiable_ranges_are_cut_at_the_end(header: str, spans: list[tuple[int, int]]) -> None:
@@ -49,7 +52,6 @@ def test_satisfiable_ranges_are_cut_at_the_end(header: str, spans: list[tuple[in
         "bytes=a-b",
         "bytes=-",
         "bytes=-0",
-        "bytes=0-1,",
         "bytes=+1-2",
         "bytes=0-1-2",
         "bytes=" + ",".join(["0-0"] * 14),
@@ -61,7 +63,7 @@ def test_what_cannot_be_read_or_only_wears_out_is_ignored(header: str) -> None:
     assert parse_ranges(header, 10) == ()
 
 
-@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=99-,50-60"])
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=99-,50-60", f"bytes={10**30}-"])
 def test_ranges_beyond_the_end_are_416_and_name_the_size(header: str) -> None:
     with pytest.raises(Refusal) as caught:
         parse_ranges(header, 10)

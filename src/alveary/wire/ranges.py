@@ -15,7 +15,7 @@ MAX_RANGES: Final = 13
 """More in one header are ignored, header and all, as Personium does."""
 
 _HEADER: Final = re.compile(r"\s*bytes\s*=(.*)", re.IGNORECASE | re.DOTALL)
-_SPEC: Final = re.compile(r"\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*")
+_SPEC: Final = re.compile(r"\s*([0-9]{0,100})\s*-\s*([0-9]{0,100})\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ def parse_ranges(header: str, total_bytes: int) -> tuple[ByteRange, ...]:
         Refusal: RANGE_NOT_SATISFIABLE when every range starts beyond the end.
     """
     found = _HEADER.fullmatch(header)
-    specs = found[1].split(",") if found and total_bytes else []
+    # Elements that are empty are passed over (RFC 9110, section 5.6.1).
+    specs = [spec for spec in found[1].split(",") if spec.strip()] if found and total_bytes else []
     ranges = [ByteRange.parse(spec, total_bytes) for spec in specs]
     if not 1 <= len(ranges) <= MAX_RANGES or None in ranges:
         return ()
