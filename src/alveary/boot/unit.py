@@ -203,6 +203,8 @@ def edge_settings(config: Config, urls: Urls) -> EdgeSettings:
         concurrent_requests=limits.concurrent_requests,
         sockets=config.socket.most,
         socket_message_bytes=config.socket.message_bytes,
+        socket_fragments=config.socket.fragments,
+        socket_frames_per_second=config.socket.frames_per_second,
         socket_backlog_bytes=config.socket.backlog_bytes,
         socket_ping_s=config.socket.ping_s,
         socket_unanswered_pings=config.socket.unanswered_pings,

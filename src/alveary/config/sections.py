@@ -384,6 +384,10 @@ class Socket(Section, frozen=True, kw_only=True):
 
     most: Annotated[int, _option("Open at once; one more gets 503.", ge=0)] = 1_024
     message_bytes: Annotated[int, _option("One message of a client.", ge=1)] = 64 * KIB
+    fragments: Annotated[int, _option("Fragments of one message; with more the client is let go.", ge=1)] = 1_024
+    frames_per_second: Annotated[
+        int, _option("Frames of a client in a second, pings and fragments included; with more it is let go.", ge=1)
+    ] = 2_000
     backlog_bytes: Annotated[int, _option("What waits for a slow client; with more it is let go.", ge=1)] = 1 * MIB
     token_s: Annotated[float, _option("Time until a client has sent its token.", ge=0.05)] = 60
     ping_s: Annotated[float, _option("How often a client is asked whether it is still there.", ge=0.05)] = 60

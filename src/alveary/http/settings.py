@@ -19,8 +19,9 @@ class EdgeSettings:
     ``body_idle_s`` bounds the pause between two pieces of a body in either direction, ``header_timeout_s``
     the whole head of a request. ``shutdown_s`` is what requests under way get once the unit is told to stop.
     TLS is spoken when there is a ``certificate``. The ``socket_`` ones are for WebSockets: how many are open at
-    once, how long a client's message is, what waits for a slow client until it is let go, how often a ping is sent,
-    and how many go unanswered until the client counts as gone.
+    once, how long a client's message is and in how many fragments it comes, how many frames a client sends in a
+    second, what waits for a slow client until it is let go, how often a ping is sent, and how many go unanswered
+    until the client counts as gone.
     """
 
     urls: Urls
@@ -35,6 +36,8 @@ class EdgeSettings:
     concurrent_requests: int = 1024
     sockets: int = 1024
     socket_message_bytes: int = 64 * 1024
+    socket_fragments: int = 1024
+    socket_frames_per_second: int = 2000
     socket_backlog_bytes: int = 1024 * 1024
     socket_ping_s: float = 60
     socket_unanswered_pings: int = 10

@@ -30,6 +30,10 @@ _LINGER_S: Final = 2.0
 _ITEM_BYTES: Final = 1_024
 """What waits counts for that much beside its text."""
 
+_TURN_BYTES: Final = 2 * 1024
+"""How much of what a client said is taken in one turn of the event loop: up to some hundred frames, a millisecond or
+two of work."""
+
 _ANSWERED: Final = ("Upgrade", "Connection", "Sec-WebSocket-Accept")
 
 
@@ -63,7 +67,12 @@ class WebSocket(asyncio.Protocol):
         self._state = state
         self._loop = asyncio.get_running_loop()
         self._frames = Protocol(Side.SERVER, state=State.OPEN, max_size=settings.socket_message_bytes)
+        self._untaken = bytearray()
+        self._turn: asyncio.Handle | None = None
+        self._second_s = self._loop.time()
+        self._frames_of_second = 0
         self._message = bytearray()
+        self._fragments = 0
         self._is_text = True
         self._box: deque[tuple[object, int]] = deque()
         self._box_bytes = 0
@@ -144,19 +153,17 @@ class WebSocket(asyncio.Protocol):
         self._state.connections.discard(self)
         self._frames.receive_eof()
         self._channel.resume_writing()
-        for timer in (self._pinging, self._lingering):
-            if timer is not None:
-                timer.cancel()
+        self._untaken.clear()
+        for handle in (self._turn, self._pinging, self._lingering):
+            if handle is not None:
+                handle.cancel()
         self._wake()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client says, and answer what needs no talk."""
-        if self._frames.state is State.CLOSED:
-            return
-        self._frames.receive_data(data)
-        for frame in self._frames.events_received():
-            self._hear(cast(Frame, frame))
-        self._flush()
+        """Take what the client says, a little in each turn of the loop: others come in between."""
+        self._untaken += data
+        if self._turn is None and not self._has_to_wait:
+            self._take()
 
     def eof_received(self) -> bool:
         """The client sends no more: it is gone."""
@@ -178,6 +185,31 @@ class WebSocket(asyncio.Protocol):
 
     # Frames
 
+    def _take(self) -> None:
+        """Take the turn's share of what the client said, and answer what needs no talk."""
+        self._turn = None
+        if self._frames.state is State.CLOSED:
+            return
+        share = self._untaken[:_TURN_BYTES]
+        del self._untaken[:_TURN_BYTES]
+        self._frames.receive_data(share)
+        frames = self._frames.events_received()
+        if self._are_too_many(len(frames)):
+            self._frames.fail(CloseCode.POLICY_VIOLATION, "too many frames in a second")
+            frames = []
+        for frame in frames:
+            self._hear(cast(Frame, frame))
+        self._flush()
+        self._control_reading()
+
+    def _are_too_many(self, count: int) -> bool:
+        """Whether *count* more frames are more than may come in a second."""
+        now_s = self._loop.time()
+        if now_s - self._second_s >= 1:
+            self._second_s, self._frames_of_second = now_s, 0
+        self._frames_of_second += count
+        return self._frames_of_second > self._settings.socket_frames_per_second
+
     def _hear(self, frame: Frame) -> None:
         match frame.opcode:
             case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
@@ -186,10 +218,17 @@ class WebSocket(asyncio.Protocol):
                 self._unanswered = 0
 
     def _gather(self, frame: Frame) -> None:
+        if not self.is_open:
+            return
         if frame.opcode is not Opcode.CONT:
             self._is_text = frame.opcode is Opcode.TEXT
+            self._fragments = 0
+        self._fragments += 1
+        if self._fragments > self._settings.socket_fragments:  # empty ones never reach the bound of bytes
+            self._frames.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            return
         self._message += frame.data
-        if not frame.fin or not self.is_open:
+        if not frame.fin:
             return
         message = bytes(self._message)
         self._message.clear()
@@ -209,12 +248,21 @@ class WebSocket(asyncio.Protocol):
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
+    @property
+    def _has_to_wait(self) -> bool:
+        """Whether the client says more than its talk takes, or does not read."""
+        too_much = self._box_bytes > self._settings.socket_message_bytes
+        return self.is_open and (too_much or self._channel.write_paused)
+
     def _control_reading(self) -> None:
-        """Let a client wait that says more than its talk takes, or does not read."""
-        if self.is_open and (self._channel.write_paused or self._box_bytes > self._settings.socket_message_bytes):
+        """Read on once all is taken that was read, and take what is left in the next turn."""
+        waits = self._has_to_wait
+        if waits or self._untaken:
             self._channel.pause_reading()
         else:
             self._channel.resume_reading()
+        if self._untaken and not waits and self._turn is None:
+            self._turn = self._loop.call_soon(self._take)
 
     def _flush(self) -> None:
         """Send what there is to send; an empty piece is the end."""
