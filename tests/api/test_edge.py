@@ -157,7 +157,7 @@ async def upload(unit: Unit, request: Request, target: Target) -> Response:
 async def parrot(unit: Unit, request: Request, target: Target) -> Response:
     async def talk(socket: WebSocket) -> None:
         while (said := await socket.receive()) != "bug":
-            await socket.send(str(said))
+            await socket.send(str(said).encode())
         raise RuntimeError("the inside of the unit")
 
     return Response(101, handshake(request), talk=talk)

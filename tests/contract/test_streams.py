@@ -12,7 +12,7 @@ from alveary.model.streams import Published
 from alveary.ports.streams import Streams
 
 LONG_S = 60
-MESSAGE = Published("https://unit.example/cell/", "hello")
+MESSAGE = Published(b"hello")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alveary.model.streams import Published
 from alveary.wire.stream_json import (
     Asked,
     Reason,
@@ -54,7 +53,7 @@ def test_no_other_text_is_such_a_frame(text: str) -> None:
 
 @given(TEXTS, JSON)
 def test_a_published_message_is_framed_with_its_sender(sender: str, body: object) -> None:
-    framed = json.loads(render_published(Published(sender, json.dumps({"a": body}))))
+    framed = json.loads(render_published(sender, json.dumps({"a": body})))
     assert framed == {"From": sender, "Body": {"a": body}}
 
 

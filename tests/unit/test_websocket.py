@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 from uvicorn.server import ServerState
@@ -35,11 +36,17 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.pieces: list[object] = []
         self.is_read = True
         self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        for data in list_of_data:
+            self.pieces.append(data)
+            self.write(data)
 
     def is_closing(self) -> bool:
         return self.closed
@@ -60,12 +67,12 @@ class Wire(asyncio.Transport):
 class Client:
     """The client of a new WebSocket, in a world whose seconds go by hand."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, turns: asyncio.Semaphore) -> None:
         loop = asyncio.get_running_loop()
         self.now_s = loop.time()
         monkeypatch.setattr(loop, "time", lambda: self.now_s)
         self.wire = Wire()
-        self.socket = WebSocket(Channel(self.wire, loop), SETTINGS, ServerState())
+        self.socket = WebSocket(Channel(self.wire, loop), SETTINGS, ServerState(), turns)
         self.socket.connection_made(self.wire)
         self._parser = Protocol(Side.CLIENT)
 
@@ -93,7 +100,7 @@ class Client:
 
 @pytest.fixture
 async def client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    return Client(monkeypatch)
+    return Client(monkeypatch, asyncio.Semaphore(1))
 
 
 class TestTurns:
@@ -196,3 +203,43 @@ class TestFloods:
         await client.settled()
         assert client.wire.closed
         assert len(client.heard()) <= FRAMES_PER_S + 1
+
+
+class TestManyAtOnce:
+    @pytest.mark.parametrize("size_bytes", [0, 1, 125, 126, 65_535, 65_536, 1_000_000])
+    async def test_a_text_of_any_length_comes_whole(self, client: Client, size_bytes: int) -> None:
+        await client.socket.send(b"x" * size_bytes)
+        (heard,) = client.heard()
+        assert (heard.opcode, heard.fin, bytes(heard.data)) == (Opcode.TEXT, True, b"x" * size_bytes)
+
+    async def test_a_long_text_to_many_is_copied_for_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = b"x" * 100_000
+        clients = [Client(monkeypatch, asyncio.Semaphore(1)) for _ in range(3)]
+        for each in clients:
+            await each.socket.send(text)
+        assert all(each.wire.pieces[-1] is text for each in clients)
+
+    async def test_of_many_that_have_something_to_receive_some_go_on_in_each_turn(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        turns = asyncio.Semaphore(8)
+        clients = [Client(monkeypatch, turns) for _ in range(100)]
+        received: list[object] = []
+
+        async def talk(socket: WebSocket) -> None:
+            for _ in range(2):
+                received.append(await socket.receive())
+
+        async with asyncio.TaskGroup() as talks:
+            for each in clients:
+                talks.create_task(talk(each.socket))
+            await asyncio.sleep(0)
+            for item in "ab":
+                for each in clients:
+                    each.socket.post(item, 1)
+            seen = 0
+            while seen < 200:
+                await asyncio.sleep(0)
+                assert len(received) - seen <= 8
+                seen = len(received)
+        assert (received.count("a"), received.count("b")) == (100, 100)

@@ -40,13 +40,16 @@ Reply = Callable[[Response], Awaitable[None]]
 """Sends an answer; ClientGone when there is nobody to have it."""
 
 _LEVELS: Final = {INFO: logging.INFO, WARN: logging.WARNING, ERROR: logging.ERROR}
+_TALKS_IN_A_TURN: Final = 4
+"""How many WebSockets go on in the same turn of the event loop, when a message wakes many of them."""
+
 _CACHED_TARGETS: Final = 4096
 _CACHED_PATH_BYTES: Final = 256
 """Longer paths are read anew each time, so that no client fills memory with them."""
 
 
 class Edge:
-    """The unit around *dispatch*, as connections see it."""
+    """The unit around *dispatch*, as connections see it; its WebSockets share ``turns``."""
 
     def __init__(self, dispatch: Dispatch, settings: EdgeSettings, ids: Ids, log: Log) -> None:
         self._dispatch = dispatch
@@ -56,6 +59,7 @@ class Edge:
         self._known_target = lru_cache(maxsize=_CACHED_TARGETS)(settings.urls.target)
         self._running = 0
         self._talking = 0
+        self.turns = asyncio.Semaphore(_TALKS_IN_A_TURN)
 
     async def serve(self, request: Request, reply: Reply) -> None:
         """Answer *request* by *reply*, unless its client leaves. No error comes out."""

@@ -328,7 +328,7 @@ class Connection(asyncio.Protocol):
         self._end_watches()
         self._channel.flush()
         self._state.connections.discard(self)
-        socket = WebSocket(self._channel, self._settings, self._state)
+        socket = WebSocket(self._channel, self._settings, self._state, self._edge.turns)
         self._transport.set_protocol(socket)
         socket.connection_made(self._transport)
         self._spawn(self._edge.talk(talk, socket)).add_done_callback(self._state.tasks.discard)

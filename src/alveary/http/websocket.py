@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from struct import pack
 from typing import Final, cast
 
 from uvicorn.server import ServerState
@@ -33,6 +34,13 @@ _ITEM_BYTES: Final = 1_024
 _TURN_BYTES: Final = 2 * 1024
 """How much of what a client said is taken in one turn of the event loop: up to some hundred frames, a millisecond or
 two of work."""
+
+_WHOLE_TEXT: Final = 0x80 | Opcode.TEXT
+"""The first byte of a frame that is a text by itself."""
+
+_SHORT_BYTES: Final = 125
+_LONG_BYTES: Final = 0xFFFF
+"""Up to which lengths the head of a frame has none but its second byte to say it, or two more."""
 
 _ANSWERED: Final = ("Upgrade", "Connection", "Sec-WebSocket-Accept")
 
@@ -60,11 +68,14 @@ def handshake(request: Request) -> Mapping[str, str]:
 class WebSocket(asyncio.Protocol):
     """One WebSocket, with a box into which go the client's messages and whatever others have for its talk."""
 
-    def __init__(self, channel: Channel, settings: EdgeSettings, state: ServerState) -> None:
-        """Begin on *channel*, over which the 101 has gone."""
+    def __init__(
+        self, channel: Channel, settings: EdgeSettings, state: ServerState, turns: asyncio.Semaphore
+    ) -> None:
+        """Begin on *channel*, over which the 101 has gone; *turns*, shared by all, says how many go on at once."""
         self._channel = channel
         self._settings = settings
         self._state = state
+        self._turns = turns
         self._loop = asyncio.get_running_loop()
         self._frames = Protocol(Side.SERVER, state=State.OPEN, max_size=settings.socket_message_bytes)
         self._untaken = bytearray()
@@ -92,6 +103,8 @@ class WebSocket(asyncio.Protocol):
         while self.is_open and not self._box:
             self._arrival = self._loop.create_future()
             await self._arrival
+        async with self._turns:  # a message may have come for hundreds: others come in between
+            await asyncio.sleep(0)
         self._check_open()
         item, size_bytes = self._box.popleft()
         self._box_bytes -= size_bytes
@@ -110,8 +123,8 @@ class WebSocket(asyncio.Protocol):
         self._put(item, size_bytes)
         return True
 
-    async def send(self, text: str) -> None:
-        """Send *text*, once the client has taken most of what was sent before.
+    async def send(self, text: bytes) -> None:
+        """Send *text*, in UTF-8, once the client has taken most of what was sent before; it is not copied.
 
         Raises:
             SocketClosed: nothing more reaches it.
@@ -119,15 +132,14 @@ class WebSocket(asyncio.Protocol):
         if self._channel.write_paused:
             await self._channel.drain()
         self._check_open()
-        self._frames.send_text(text.encode())
-        self._flush()
+        self._channel.send(_head_of(text), text)
 
-    def close(self, code: int, reason: str = "", *, last: str | None = None) -> None:
+    def close(self, code: int, reason: str = "", *, last: bytes | None = None) -> None:
         """Say goodbye, after the text *last*, and end soon; nothing more is received."""
         if not self.is_open:
             return
         if last is not None:
-            self._frames.send_text(last.encode())
+            self._frames.send_text(last)
         self._frames.send_close(code, reason)
         self._flush()
 
@@ -287,6 +299,16 @@ class WebSocket(asyncio.Protocol):
             self._frames.send_ping(b"")
             self._flush()
             self._pinging = self._loop.call_later(self._settings.socket_ping_s, self._ping)
+
+
+def _head_of(text: bytes) -> bytes:
+    """What stands before *text* in a frame of its own (RFC 6455, section 5.2); the library would copy the text."""
+    size_bytes = len(text)
+    if size_bytes <= _SHORT_BYTES:
+        return pack("!BB", _WHOLE_TEXT, size_bytes)
+    if size_bytes <= _LONG_BYTES:
+        return pack("!BBH", _WHOLE_TEXT, 126, size_bytes)
+    return pack("!BBQ", _WHOLE_TEXT, 127, size_bytes)
 
 
 Talk = Callable[[WebSocket], Awaitable[None]]

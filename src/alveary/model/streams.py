@@ -39,7 +39,6 @@ class Backlog:
 
 @frozen
 class Published:
-    """A message to the subscribers of a topic, and the URL of the cell that it comes from."""
+    """A message to the subscribers of a topic, in the one text that all of them get."""
 
-    sender: str
-    body: str
+    text: bytes

@@ -18,6 +18,7 @@ from alveary.ports import Ports
 from alveary.ports.store import ReadTx, WriteTx
 from alveary.usecases.access import Access, BoxPath, Need
 from alveary.usecases.files import existing
+from alveary.wire.stream_json import render_published
 from alveary.wire.stream_xml import parse_names
 
 SEND: Final = Need(BoxPrivilege.STREAM_SEND, BoxPrivilege.STREAM_SEND)
@@ -152,7 +153,8 @@ async def publish(ports: Ports, access: Access, topic: StreamPath, body: str, vi
     """
     place = await access.require_at(ports, topic.collection, SEND)
     _listed(ports, place, topic)
-    ports.streams.publish(key_of(access, topic), Published(_sender(ports, access, via), body))
+    message = Published(render_published(_sender(ports, access, via), body))
+    ports.streams.publish(key_of(access, topic), message)
 
 
 def _sender(ports: Ports, access: Access, via: str | None) -> str:

@@ -12,8 +12,6 @@ from enum import StrEnum
 
 import orjson
 
-from alveary.model.streams import Published
-
 
 def render_messages(bodies: Sequence[str]) -> bytes:
     """What a receiver of a queue gets: an array of objects."""
@@ -54,18 +52,18 @@ def parse_token(text: str) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def render_welcome(expires_in_s: int, now_ms: int) -> str:
+def render_welcome(expires_in_s: int, now_ms: int) -> bytes:
     """The answer to a token that is accepted."""
     return orjson.dumps(
         {"Response": Asked.ACCESS_TOKEN, "Result": "Success", "ExpiresIn": expires_in_s, "Timestamp": now_ms}
-    ).decode()
+    )
 
 
-def render_farewell(asked: Asked, reason: Reason, now_ms: int) -> str:
+def render_farewell(asked: Asked, reason: Reason, now_ms: int) -> bytes:
     """What a subscriber hears last."""
-    return orjson.dumps({"Response": asked, "Result": "Error", "Reason": reason, "Timestamp": now_ms}).decode()
+    return orjson.dumps({"Response": asked, "Result": "Error", "Reason": reason, "Timestamp": now_ms})
 
 
-def render_published(message: Published) -> str:
-    """A message to a topic, as its subscribers get it."""
-    return orjson.dumps({"From": message.sender, "Body": _as_object(message.body)}).decode()
+def render_published(sender: str, body: str) -> bytes:
+    """A message to a topic, as its subscribers get it; *sender* is the URL of the cell that it comes from."""
+    return orjson.dumps({"From": sender, "Body": _as_object(body)})

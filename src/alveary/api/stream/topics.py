@@ -111,7 +111,7 @@ class _Session:
         await self._socket.send(stream_json.render_welcome(int(self.left_s), self._now_ms))
 
     def _post(self, message: Published) -> bool:
-        return self._socket.post(message, len(message.body))
+        return self._socket.post(message, len(message.text))
 
     async def _deliver(self, message: Published) -> None:
         """Let the client hear *message*, if it still may."""
@@ -120,7 +120,7 @@ class _Session:
         except Refusal:
             self.end(Asked.ACCESS_TOKEN, Reason.TOKEN_INACTIVE)
             return
-        await self._socket.send(stream_json.render_published(message))
+        await self._socket.send(message.text)
 
     def end(self, asked: Asked, reason: Reason) -> None:
         """Say why, and close."""
