@@ -151,7 +151,10 @@ class TestIndexes:
         assert await found(unit, query) == expected
         assert await made(unit) == [f"property_{SCOPE}.{path}"]
         for counted in (False, True):
-            assert f"USING INDEX property_{SCOPE}.{path} (<expr>" in await plan(unit, query, counted=counted)
+            found_by = await plan(unit, query, counted=counted)
+            assert f"USING INDEX property_{SCOPE}.{path} (<expr>" in found_by
+            if name == "equal":  # of a million of one moment, as an import brings them, no page sorts any
+                assert "TEMP B-TREE" not in found_by
         assert await found(unit, query) == expected
 
     @pytest.mark.parametrize("descending", [False, True])

@@ -61,11 +61,11 @@ class PropertyIndexes:
             if name in self._wanted:
                 return
             if len(self._there) + len(self._wanted) < _MOST and tally(scope) >= LARGE_SET:
-                # Not by key: what was made within one millisecond is sorted when it is read, and entries half as long
-                # fill fewer pages, of which each create writes one or more.
+                # With the whole order of a list, or what was made in one millisecond, as an import does by the
+                # hundred thousand, would be sorted for each page.
                 self._wanted[name] = (
                     f'CREATE INDEX IF NOT EXISTS "{name}"'
-                    f" ON entity ({path_of(column)}, published_ms, kind) WHERE scope = {literal}"
+                    f" ON entity ({path_of(column)}, published_ms, key, kind) WHERE scope = {literal}"
                 )
                 return
 
