@@ -9,6 +9,8 @@ from typing import Final
 
 from alveary.errors import BAD_DEPTH, DEPTH_INFINITY, Refusal
 from alveary.http.call import Call
+from alveary.wire import acl_xml
+from alveary.wire.acl_xml import WrittenAcl
 from alveary.wire.dav_xml import Asked, parse_propfind
 
 
@@ -51,3 +53,19 @@ async def read_xml(call: Call) -> bytes:
     if not call.request.has_body:
         return b""
     return await call.request.read(call.ports.config.limits.xml_bytes)
+
+
+async def read_acl(call: Call) -> WrittenAcl:
+    """The ACL in the body of a request.
+
+    Raises:
+        Refusal: BODY_TOO_LARGE; XML_CONTENT, ACL_INVALID, ACL_ROLE_MISSING.
+    """
+    limits = call.ports.config.limits
+    return acl_xml.parse(
+        await read_xml(call),
+        call.urls.cell_url(call.here.name),
+        call.urls.canonical,
+        max_depth=limits.xml_depth,
+        max_entries=limits.acl_entries,
+    )

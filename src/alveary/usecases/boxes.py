@@ -11,17 +11,15 @@ from alveary.errors import NO_SUCH_BOX, Refusal
 from alveary.model.cell import Cell
 from alveary.model.edm_values import EdmType
 from alveary.model.entities import EntityKind
-from alveary.model.privileges import BoxPrivilege, CellPrivilege
+from alveary.model.privileges import CellPrivilege
 from alveary.model.queries import Column, Compare, Comparison, Literal, Query
 from alveary.model.tree import Box, takes_basic
 from alveary.ports import Ports
 from alveary.ports.store import ReadTx, WriteTx
-from alveary.usecases.access import Access, BoxPath, Need
+from alveary.usecases.access import Access, BoxPath
 from alveary.usecases.claims import Claimant
 from alveary.usecases.events import event, local_url
-from alveary.usecases.files import existing
-
-READ: Final = Need(BoxPrivilege.READ, BoxPrivilege.READ)
+from alveary.usecases.files import READ, existing
 
 _BOUND: Final = (
     EntityKind.ROLE,

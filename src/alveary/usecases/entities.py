@@ -75,7 +75,7 @@ async def retrieve(ports: Ports, access: Access, service: Service, address: Addr
 
     Raises:
         Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, ENTITY_KEY_UNREADABLE, NO_SUCH_ENTITY, EXPAND_UNKNOWN,
-            EXPAND_TOO_MANY, QUERY_TOO_LONG.
+            EXPAND_TOO_MANY, QUERY_TOO_LONG, QUERY_TOO_LARGE.
     """
 
     async def find(tx: ReadTx) -> Row:

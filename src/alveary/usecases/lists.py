@@ -70,7 +70,8 @@ async def list_page(ports: Ports, access: Access, service: Service, name: str, o
 
     Raises:
         Refusal: as Access.require_set; NO_SUCH_ENTITY_SET, FILTER_UNREADABLE and what else is wrong with a filter,
-            ORDERBY_UNREADABLE, ORDERBY_LIST, EXPAND_UNKNOWN, EXPAND_TOO_MANY, QUERY_VALUE, QUERY_TOO_LONG.
+            ORDERBY_UNREADABLE, ORDERBY_LIST, EXPAND_UNKNOWN, EXPAND_TOO_MANY, QUERY_VALUE, QUERY_TOO_LONG,
+            QUERY_TOO_LARGE.
     """
 
     async def find(tx: ReadTx) -> Page:

@@ -160,7 +160,7 @@ class Database(Generic[Tx]):
         self._threads = threads
         self._long_threads = long_threads
         self._on_garbage = on_garbage
-        self._connection = _prepared(WriterConnection(str(path), statementcachesize=_STATEMENTS))
+        self._connection = _prepared(WriterConnection(path, statementcachesize=_STATEMENTS))
         self._tx = transaction(self._connection, Seat.WRITER)
         self._near = _prepared(NearConnection(path, statementcachesize=_STATEMENTS))
         self._near_tx = transaction(self._near, Seat.NEAR)

@@ -91,7 +91,7 @@ class WordIndexes:
 
     def put(self, connection: apsw.Connection, entity: Entity) -> None:
         """Put the words of *entity*, which has just been saved, in place of those it had, where they are indexed."""
-        if entity.scope not in self._begun:
+        if not self.has(entity.scope):
             return
         rowid, until = next(
             iter(

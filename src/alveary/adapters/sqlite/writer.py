@@ -6,6 +6,7 @@ What does not belong here: what is written, and how writes are grouped (``databa
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import apsw
@@ -34,9 +35,9 @@ class WriterConnection(apsw.Connection):
     statement, so a group that has none comes to one statement in all. Events are held back whatever else is.
     """
 
-    def __init__(self, path: str, **options: Any) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         """Open *path*; whose rows are held back says by ``intake`` how they are written."""
-        super().__init__(path, **options)
+        super().__init__(str(path), **options)
         self.holding = False
         self.intake: Intake = _of_nothing
         self._due = False

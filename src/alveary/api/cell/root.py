@@ -12,7 +12,7 @@ import orjson
 
 from alveary.errors import METHOD_NOT_ALLOWED, PRECONDITION_HEADER, RELAY_URL_UNSET, Refusal
 from alveary.http.call import Call
-from alveary.http.dav import levels_of, read_propfind, read_xml
+from alveary.http.dav import levels_of, read_acl, read_propfind, read_xml
 from alveary.http.response import Response, allowing
 from alveary.model.cell import Cell
 from alveary.model.names import MAIN_BOX
@@ -114,15 +114,7 @@ async def acl(call: Call) -> Response:
     Source: API reference 289.
     """
     call.access.require(CellPrivilege.ACL)
-    cell_url = call.urls.cell_url(call.here.name)
-    limits = call.ports.config.limits
-    written = acl_xml.parse(
-        await read_xml(call),
-        cell_url,
-        call.urls.canonical,
-        max_depth=limits.xml_depth,
-        max_entries=limits.acl_entries,
-    )
+    written = await read_acl(call)
     etag = await properties.set_acl_of_cell(call.ports, call.access, written)
     return Response(200, {"etag": str(etag)})
 

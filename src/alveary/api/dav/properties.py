@@ -11,7 +11,7 @@ from typing import Final
 
 from alveary.api.dav import locks, quotas
 from alveary.http.call import Call
-from alveary.http.dav import levels_of, read_propfind, read_xml
+from alveary.http.dav import levels_of, read_acl, read_propfind, read_xml
 from alveary.http.response import Response
 from alveary.model.tree import NodeKind
 from alveary.usecases import properties
@@ -125,15 +125,7 @@ async def acl(call: Call, path: BoxPath) -> Response:
     Source: API reference 315.
     """
     await call.access.require_at(call.ports, path, properties.SET_ACL)
-    cell_url = call.urls.cell_url(call.here.name)
-    limits = call.ports.config.limits
-    written = acl_xml.parse(
-        await read_xml(call),
-        cell_url,
-        call.urls.canonical,
-        max_depth=limits.xml_depth,
-        max_entries=limits.acl_entries,
-    )
+    written = await read_acl(call)
     acl_xml.check_level(written, of_cell=False)
     etag = await properties.set_acl(call.ports, call.access, path, written)
     return Response(200, {"etag": str(etag)})
